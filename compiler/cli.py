@@ -1,0 +1,65 @@
+"""The command line: flags into `Options`, the pipeline's result onto the terminal, errors into exit codes.
+
+0 done    2 bad input    3 the budget or the bound can't be met    4 a check of the result failed    130 interrupted
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from compiler.check_paths import check_paths
+from compiler.errors import CompilerError
+from compiler.flags import parse
+from compiler.options import Options
+
+INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one compression; returns the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without → must not cost the result
+    previous = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        options = parse(sys.argv[1:] if argv is None else argv)
+        check_paths(options)
+        _run(options)
+    except CompilerError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted: nothing was written; start the same command again.", file=sys.stderr)
+        return INTERRUPTED
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+    return 0
+
+
+def _run(options: Options) -> None:
+    # Read by TensorFlow as it is imported.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from compiler.report.hush import hush
+    from compiler.report.progress import progress_for
+
+    with hush() as terminal, progress_for(terminal, quiet=options.quiet) as progress:
+        from compiler.pipeline import compress
+
+        result = compress(options, progress=progress)
+    if options.json:
+        from compiler.report.report_json import report_json
+
+        sys.stdout.write(report_json(result))
+    elif not options.quiet:
+        from compiler.report.table import print_report
+
+        print_report(result, sys.stdout)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt

@@ -1,0 +1,68 @@
+"""File → the network in the forms that the compiler works on."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+
+from compiler.errors import BadInput
+from compiler.frontend.as_functional import as_functional
+from compiler.frontend.fold_batchnorm import fold_batchnorm
+from compiler.frontend.inventory import inventory
+from compiler.frontend.load import load
+from compiler.frontend.logits import logits_model
+from compiler.frontend.with_biases import with_biases
+from compiler.types import Inventory
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """`normal`: flat and linear, BatchNorms in place. `folded`: BatchNorm folded, every site with a bias. `logits` and
+    `normal_logits`: views on them, cut before a final softmax. `hash`: of graph and weights."""
+
+    normal: keras.Model
+    normal_logits: keras.Model
+    folded: keras.Model
+    logits: keras.Model
+    inventory: Inventory
+    classifier: bool
+    hash: str
+
+    @property
+    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Of one example, for each input."""
+        return tuple(tuple(int(s) for s in tensor.shape[1:]) for tensor in self.normal.inputs)
+
+    @property
+    def classes(self) -> int | None:
+        """Number of classes; None where the network is no classifier."""
+        return int(self.logits.outputs[0].shape[-1]) if self.classifier else None
+
+
+def read_network(
+    path: Path, *, model_name: str | None, input_shape: tuple[int, ...] | None, exclude: str | None
+) -> Network:
+    """Load `path` and bring it into normal form. Raises BadInput or UnsupportedModel in one sentence."""
+    loaded = load(path, model_name=model_name, input_shape=input_shape)
+    normal = as_functional(loaded)
+    normal_logits, classifier = logits_model(normal)
+    folded = fold_batchnorm(normal)
+    found = inventory(folded, exclude)
+    if not found.sites:
+        reasons = f" ({found.left[0].name}: {found.left[0].reason})" if found.left else ""
+        raise BadInput(
+            f"'{path.name}' has no Conv2D or Dense that could be compressed{reasons}; choose another network."
+        )
+    biased = with_biases(folded, found)
+    return Network(normal, normal_logits, biased, logits_model(biased)[0], found, classifier, hash_of(normal))
+
+
+def hash_of(model: keras.Model) -> str:
+    """SHA-256 over the graph's configuration and all weights."""
+    digest = hashlib.sha256(model.to_json().encode())
+    for weight in model.get_weights():
+        digest.update(weight.tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,158 @@
+"""What a run found, as one frozen value: the pipeline fills it, `report/` prints it as JSON and as a table.
+
+Everything that a reader might want to dispute is a field, so that neither report can say what the other doesn't.
+Accuracies, losses of accuracy and densities are shares, 0 to 1; bytes are bytes of int8 files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from compiler.types import SCHEMA_VERSION, Choice, ConvSite, Cost, LeftAlone
+
+TIERS = ("measured", "bounded", "estimated")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFigures:
+    """Size of one network as its int8 file stores it (both files are made by the same converter)."""
+
+    params: int  # weights and biases; of a sparse tensor, the stored ones
+    stored_weight_bytes: int  # all constant weight tensors: kernels, biases, sparse values and indices
+    file_bytes: int
+    macs: int  # per example
+
+
+@dataclass(frozen=True, slots=True)
+class LayerReport:
+    """One layer with weights: what it became, or why it was left."""
+
+    name: str
+    layer_type: str  # "conv", "dense", or the Keras class of a layer that was left
+    choice: str  # "dense", "svd", "tucker2", "tucker4", "none" (sparse only), "left"; "+structure" where there is one
+    ranks: tuple[int, ...] = ()
+    structure: str | None = None
+    density: float | None = None  # share of the weights that the sparse branch keeps
+    bytes_before: int | None = None
+    bytes_after: int | None = None
+    macs_before: int | None = None
+    macs_after: int | None = None
+    predicted_loss: float | None = None  # nats
+    reason: str | None = None  # why it was left
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """How much the emitted int8 file loses against the float original, and how well that is known.
+
+    measured    labelled examples: the loss of accuracy (or of the `evaluate` score, or the relative output error)
+    bounded     unlabelled examples: the share of changed answers, which bounds the loss of accuracy
+    estimated   synthetic inputs: the same share, of inputs that are no examples
+    """
+
+    tier: str
+    metric: str  # "accuracy", "disagreement", "score" or "relative output error"
+    loss: float  # of the metric: original − compressed, or the disagreement or error itself
+    examples: int
+    source: str  # what the examples were: "report half of digits", "synthetic inputs"
+    original: float | None = None  # the metric of the float original, where it has one by itself
+    compressed: float | None = None
+    interval: tuple[float, float] | None = None  # 95 %, two-sided, for `loss`
+    interval_method: str | None = None
+    upper_bound: float | None = None  # one-sided 95 % bound for `loss`
+    p_value: float | None = None  # exact McNemar test of "no difference"
+    search_loss: float | None = None  # the loss on the half that the search used
+    search_examples: int = 0
+    evaluations: int = 0  # files that the search measured
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """The emitted file, loaded back and run beside the float original."""
+
+    interpreter: str  # "ai_edge_litert 2.3.0, BUILTIN_REF"
+    examples: int
+    source: str
+    snr_db: float | None  # 10·log10 of signal over error power at the output
+    top1_agreement: float | None  # None where the network is no classifier
+    operators: tuple[tuple[str, int], ...] = ()  # (name, how many), as the file holds them
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What it takes to get the same bytes again."""
+
+    versions: tuple[tuple[str, str], ...]
+    seed: int
+    model_hash: str
+    calibration_source: str  # "256 synthetic inputs", "--calibration_data x.npz"
+    calibration_hash: str = ""
+    gates: tuple[tuple[str, bool], ...] = ()  # optional steps, and whether each was kept
+    settings: tuple[tuple[str, str], ...] = ()
+    seconds: float | None = None
+    peak_memory_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A finished run. `output_path` exists, and so do the plan and the report beside it."""
+
+    input_path: str
+    output_path: str
+    method: str
+    budget: str  # "params", "bytes" or "macs": the unit of both shares below
+    target: str
+    io: str
+    original: StoredFigures
+    compressed: StoredFigures
+    layers: tuple[LayerReport, ...]
+    evidence: Evidence
+    verification: Verification
+    provenance: Provenance
+    asked_factor: float | None = None  # fixed_params: the share asked to be kept
+    max_acc_loss: float | None = None  # fixed_loss: the bound that was asked
+    predicted_loss: float | None = None  # nats, of the whole plan
+    notes: tuple[str, ...] = ()  # sentences a reader should know: fallbacks taken, steps left out
+    schema_version: int = SCHEMA_VERSION
+
+    @property
+    def kept(self) -> float:
+        """Share of the budget's unit that the compressed network keeps."""
+        unit = {"params": "stored_weight_bytes", "bytes": "file_bytes", "macs": "macs"}[self.budget]
+        return getattr(self.compressed, unit) / max(1, getattr(self.original, unit))
+
+
+def report_site(site: ConvSite, choice: Choice, before: Cost, after: Cost, predicted_loss: float | None) -> LayerReport:
+    """Row of a layer that the solver chose for ("dense" is a choice too)."""
+    return LayerReport(
+        name=site.name,
+        layer_type=site.kind,
+        choice=choice.chain if choice.structure is None else f"{choice.chain}+{choice.structure}",
+        ranks=choice.ranks,
+        structure=choice.structure,
+        density=sparse_density(site, choice),
+        bytes_before=before.weight_bytes,
+        bytes_after=after.weight_bytes,
+        macs_before=before.macs,
+        macs_after=after.macs,
+        predicted_loss=predicted_loss,
+    )
+
+
+def report_left(left: LeftAlone) -> LayerReport:
+    """Row of a layer that stays as it is, with the reason."""
+    return LayerReport(name=left.name, layer_type=left.layer_type, choice="left", reason=left.reason)
+
+
+def sparse_density(site: ConvSite, choice: Choice) -> float | None:
+    """Share of the kernel's weights that the sparse branch may keep; None where there is no sparse branch."""
+    if choice.structure is None:
+        return None
+    groups = {"unstructured": site.weights, "filter": site.c_out, "channel": site.c_in}
+    if choice.structure == "block":
+        assert choice.block is not None, "a block structure says its block"
+        b_in, b_out = choice.block
+        return choice.kept / (
+            site.kernel_size[0] * site.kernel_size[1] * -(-site.c_in // b_in) * -(-site.c_out // b_out)
+        )
+    return choice.kept / groups[choice.structure]
