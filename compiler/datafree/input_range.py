@@ -1,0 +1,80 @@
+"""In what units does the network want its inputs? Its first statistics tell.
+
+Natural noise is shown to the network in every usual convention (0..1, ±1, 0..255, standardised, …) and in plain
+scales for what is no picture; the convention under which the first BatchNorm sees what it remembers best, wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from compiler.datafree.natural_noise import natural_noise
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+CAFFE_MEAN = (103.939, 116.779, 123.68)
+
+
+@dataclass(frozen=True, slots=True)
+class Convention:
+    """Inputs are `scale · u + shift` (one number a channel, or one for all) of natural noise u in 0..1.
+
+    `bounded`: 0 and 1 are the lowest and highest value that an input can have.
+    """
+
+    name: str
+    scale: tuple[float, ...]
+    shift: tuple[float, ...]
+    bounded: bool = True
+
+    def __call__(self, u: np.ndarray) -> np.ndarray:
+        return (u * np.array(self.scale, np.float32) + np.array(self.shift, np.float32)).astype(np.float32)
+
+    @property
+    def low(self) -> np.ndarray:
+        return np.array(self.shift, np.float32)
+
+    @property
+    def high(self) -> np.ndarray:
+        return np.array(self.shift, np.float32) + np.array(self.scale, np.float32)
+
+
+def of_range(low: float, high: float) -> Convention:
+    """The convention of `--input_range`."""
+    return Convention(f"{low:g}..{high:g}", (high - low,), (low,))
+
+
+def conventions(shapes: list[tuple[int, ...]]) -> list[Convention]:
+    """What inputs of `shapes` might mean; all follow the same convention."""
+    shape, channels = shapes[0], {shape[-1] for shape in shapes}
+    usual = [of_range(0, 1), of_range(-1, 1), of_range(0, 255), of_range(-128, 127), of_range(-0.5, 0.5)]
+    if channels == {3}:
+        usual.append(
+            Convention(
+                "standardised as ImageNet",
+                tuple(1 / s for s in IMAGENET_STD),
+                tuple(-m / s for m, s in zip(IMAGENET_MEAN, IMAGENET_STD, strict=True)),
+            )
+        )
+        usual.append(Convention("0..255 less ImageNet's mean, BGR", (255.0,) * 3, tuple(-m for m in CAFFE_MEAN)))
+    usual.append(Convention("standardised", (4.0,), (-2.0,)))
+    is_picture = len(shape) == 3 and shape[-1] == 3
+    if not is_picture:
+        for spread in np.geomspace(0.01, 1000.0, 21):
+            for centre in (-2.0, -1.0, 0.0, 1.0, 2.0):
+                scale = float(spread) / 0.22  # natural noise has a standard deviation of about 0.22
+                shift = float(centre * spread) - 0.5 * scale
+                usual.append(Convention(f"{centre * spread:.3g} ± {spread:.3g}", (scale,), (shift,), bounded=False))
+    return usual
+
+
+def infer_input_range(
+    shapes: list[tuple[int, ...]], mismatch: Callable[[list[np.ndarray]], float], seed: int
+) -> Convention:
+    """The convention (the same for every input) under which `mismatch` of a batch is least."""
+    random = np.random.default_rng(seed)
+    noise = [natural_noise(16, shape, random) for shape in shapes]
+    options = conventions(shapes)
+    return min(options, key=lambda convention: mismatch([convention(u) for u in noise]))

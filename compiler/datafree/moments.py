@@ -1,0 +1,76 @@
+"""What each layer sees: mean and covariance of its input patches over a batch of inputs.
+
+μ = E[a],   Σ = E[(a − μ)(a − μ)ᵀ]         a: the (k_h·k_w·c_in) patch of one output position
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from compiler.datafree.patches import choose_rows, patches
+from compiler.datafree.walk import apply, walk
+from compiler.frontend.graph import Call
+from compiler.types import ConvSite, Inventory
+
+CHUNK = 32768  # patch rows in memory at once
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """`mean` (d,), `covariance` (d, d) and the number of patches they were taken over."""
+
+    mean: np.ndarray
+    covariance: np.ndarray
+    rows: int
+
+
+def moments(model: keras.Model, inputs: Sequence[np.ndarray], inventory: Inventory, seed: int) -> dict[str, Moments]:
+    """Moments of every site's input over `inputs` (one float32 array (n, …) per model input)."""
+    sites: Mapping[str, ConvSite] = {site.name: site for site in inventory.sites}
+    sums: dict[str, Sums] = {}
+
+    def visit(call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        site = sites.get(call.name)
+        if site is not None:  # a shared layer sees the patches of all its calls
+            sums[site.name] = add_patches(sums.get(site.name), np.asarray(args[0]), site, seed)
+        return apply(call, args, kwargs)
+
+    walk(model, [keras.ops.convert_to_tensor(x) for x in inputs], visit)
+    return {name: of_sums(s) for name, s in sums.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """Σ (a − o), Σ (a − o)(a − o)ᵀ and their number, about an `origin` o near the mean: E[aaᵀ] − μμᵀ of patches that
+    vary little about a large mean would be the rounding of two large numbers."""
+
+    origin: np.ndarray
+    total: np.ndarray
+    outer: np.ndarray
+    rows: int
+
+
+def add_patches(sums: Sums | None, x: np.ndarray, site: ConvSite, seed: int) -> Sums:
+    """`sums` (None: of nothing yet) and those over the chosen patches of one input tensor."""
+    chosen = choose_rows(x, site, seed)
+    for start in range(0, len(chosen), CHUNK):
+        a = patches(x, site, chosen[start : start + CHUNK])
+        origin = a.mean(0) if sums is None else sums.origin
+        a -= origin
+        total, outer, rows = a.sum(0, dtype=np.float64), a.T @ a, len(a)
+        if sums is not None:
+            total, outer, rows = sums.total + total, sums.outer + outer, sums.rows + rows
+        sums = Sums(origin, total, outer, rows)
+    assert sums is not None, "at least one patch"
+    return sums
+
+
+def of_sums(sums: Sums) -> Moments:
+    off = sums.total / sums.rows
+    covariance = sums.outer / sums.rows - np.outer(off, off)
+    return Moments((sums.origin + off).astype(np.float32), covariance.astype(np.float32), sums.rows)

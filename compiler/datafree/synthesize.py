@@ -1,0 +1,182 @@
+"""Inputs made from the network alone: batches under which every BatchNorm sees what it remembers.
+
+    minimise  mean_l KL( N(m_l, s_l²) ‖ N(μ_l, σ_l²) ) + τ TV(x) [+ κ CE(z, balanced labels)]
+
+m, s² are the batch's mean and variance per channel at the input of BatchNorm l, and μ, σ² its running ones (ZeroQ, Cai
+et al. 2020; DeepInversion, Yin et al. 2020). Batches start as natural noise in the network's own units and take a few
+dozen steps of Adam (Kingma & Ba 2015).
+
+A network without BatchNorm remembers nothing: there the batch is natural noise, moved towards balanced classes, and
+the report says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from compiler.datafree.input_range import Convention, infer_input_range, of_range
+from compiler.datafree.natural_noise import natural_noise
+from compiler.frontend.feed import feed
+from compiler.frontend.graph import calls
+
+BATCH = 128
+STEPS = 60
+STEP_SIZE = 0.12  # of the inputs' standard deviation, annealed to zero
+SMOOTHNESS = 0.02  # τ, for inputs of unit standard deviation
+BALANCE = 0.05  # κ
+
+
+@dataclass(frozen=True, eq=False)
+class Synthetic:
+    """`inputs`: one float32 array (n, …) per model input; `source`: how they came about, for the report."""
+
+    inputs: tuple[np.ndarray, ...]
+    source: str
+    mismatch: float  # mean KL (nats a channel) over the BatchNorms at the end; nan where there are none
+
+
+def synthesize(
+    model: keras.Model,
+    logits: keras.Model,
+    n: int,
+    *,
+    seed: int,
+    classifier: bool,
+    input_range: tuple[float, float] | None = None,
+    steps: int = STEPS,
+    batch: int = BATCH,
+    advance: Callable[[], None] = lambda: None,
+) -> Synthetic:
+    """`n` inputs (rounded up to whole batches) for `model`, the normal form with its BatchNorms in place; `logits` is
+    the same network cut before its final softmax."""
+    taps, memories = batchnorm_memories(model)
+    shapes = [tuple(int(s) for s in tensor.shape[1:]) for tensor in model.inputs]
+    if taps:
+        probe = keras.Model(model.inputs, taps)
+        convention = (
+            of_range(*input_range)
+            if input_range
+            else infer_input_range(
+                shapes, lambda x: mean_divergence(keras.tree.flatten(probe(feed(probe, x))), memories), seed
+            )
+        )
+        source = f"matched to {len(taps)} BatchNorms, inputs {convention.name}"
+    else:
+        convention = of_range(*(input_range or (0.0, 1.0)))
+        source = f"no BatchNorm: natural noise moved to balanced classes, inputs {convention.name}"
+        source += "" if input_range else " (assumed; give --input_range)"
+    tapped = keras.Model(model.inputs, [*taps, *logits_on(model, logits)])
+    make = Maker(tapped, memories, convention, classifier, steps)
+    batches, mismatch = [], []
+    for index in range(-(-n // batch)):
+        random = np.random.default_rng([seed, index])
+        start = [convention(natural_noise(batch, shape, random)) for shape in shapes]
+        labels = random.permutation(np.arange(batch) % int(logits.outputs[0].shape[-1] or 1))
+        inputs, last = make(start, labels, advance)
+        batches.append(inputs)
+        mismatch.append(last)
+    joined = tuple(np.concatenate(parts) for parts in zip(*batches, strict=True))
+    final = float(np.mean(mismatch)) if taps else float("nan")
+    return Synthetic(joined, f"{len(joined[0])} synthetic inputs, {source}", final)
+
+
+def logits_on(model: keras.Model, logits: keras.Model) -> list[Any]:
+    """The logits' tensors of `logits`, which is a view on `model`'s own graph."""
+    return list(logits.outputs)
+
+
+def batchnorm_memories(model: keras.Model) -> tuple[list[Any], list[tuple[np.ndarray, np.ndarray]]]:
+    """(input tensor, (running mean, running variance)) of every BatchNorm over the last axis, in graph order."""
+    taps, memories = [], []
+    for call in calls(model):
+        layer = call.operation
+        if isinstance(layer, keras.layers.BatchNormalization) and layer.axis in (-1, len(call.inputs[0].shape) - 1):
+            taps.append(call.inputs[0])
+            memories.append((np.asarray(layer.moving_mean), np.asarray(layer.moving_variance) + layer.epsilon))
+    return taps, memories
+
+
+def divergence(values: Any, mean: np.ndarray, variance: np.ndarray) -> Any:
+    """Mean over channels of KL(N(m, s²) ‖ N(μ, σ²)), clipped so that one dead channel can't rule."""
+    axes = list(range(len(values.shape) - 1))
+    m, s2 = tf.nn.moments(values, axes)
+    ratio = (s2 + 1e-3 * variance) / variance
+    return tf.reduce_mean(0.5 * (ratio - 1.0 - tf.math.log(ratio) + (m - mean) ** 2 / variance))
+
+
+def mean_divergence(values: Sequence[Any], memories: Sequence[tuple[np.ndarray, np.ndarray]]) -> float:
+    """Mean over BatchNorms of the logarithm of their divergence, so that each has a say."""
+    each = [float(divergence(v, mean, variance)) for v, (mean, variance) in zip(values, memories, strict=True)]
+    return float(np.mean(np.log(np.maximum(each, 1e-6))))
+
+
+class Maker:
+    """Turns starting batches into matched ones; the graph is traced once for all batches."""
+
+    def __init__(
+        self,
+        tapped: keras.Model,
+        memories: Sequence[tuple[np.ndarray, np.ndarray]],
+        convention: Convention,
+        classifier: bool,
+        steps: int,
+    ) -> None:
+        self.convention, self.steps, self.classifier = convention, steps, classifier
+        span = np.mean(np.abs(convention.high - convention.low))
+        self.spread = float(0.22 * span)
+        count = len(memories)
+
+        @tf.function(reduce_retracing=True)
+        def gradients(x: list[tf.Tensor], labels: tf.Tensor) -> tuple[list[tf.Tensor], tf.Tensor]:
+            with tf.GradientTape() as tape:
+                for part in x:
+                    tape.watch(part)
+                values = keras.tree.flatten(tapped(feed(tapped, x), training=False))
+                terms = [divergence(v, mu, var) for v, (mu, var) in zip(values[:count], memories, strict=True)]
+                mismatch = tf.add_n(terms) / count if terms else tf.constant(0.0)
+                total = mismatch
+                for part in x:
+                    if len(part.shape) == 4 and min(part.shape[1:3]) >= 2:
+                        total += (
+                            SMOOTHNESS
+                            * tf.reduce_mean(tf.image.total_variation(part / self.spread))
+                            / (part.shape[1] * part.shape[2])
+                        )
+                if classifier:
+                    z = tf.reshape(values[count], (len(labels), -1))
+                    entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, z)
+                    total += (BALANCE if count else 1.0) * tf.reduce_mean(entropy)
+            return tape.gradient(total, x), mismatch
+
+        self.gradients = gradients
+
+    def __call__(
+        self, start: list[np.ndarray], labels: np.ndarray, advance: Callable[[], None]
+    ) -> tuple[list[np.ndarray], float]:
+        x = [part.astype(np.float32) for part in start]
+        first = [np.zeros_like(part) for part in x]
+        second = [np.zeros_like(part) for part in x]
+        targets = tf.constant(labels.astype(np.int32))
+        mismatch = float("nan")
+        for step in range(1, self.steps + 1):
+            slopes, value = self.gradients([tf.constant(part) for part in x], targets)
+            mismatch = float(value)
+            rate = STEP_SIZE * self.spread * 0.5 * (1 + np.cos(np.pi * step / (self.steps + 1)))
+            for i, slope in enumerate(slopes):
+                if slope is None:
+                    continue
+                g = slope.numpy()
+                first[i] = 0.9 * first[i] + 0.1 * g
+                second[i] = 0.99 * second[i] + 0.01 * g * g
+                unbiased = first[i] / (1 - 0.9**step)
+                x[i] = x[i] - rate * unbiased / (np.sqrt(second[i] / (1 - 0.99**step)) + 1e-12)
+                if self.convention.bounded:
+                    x[i] = np.clip(x[i], self.convention.low, self.convention.high)
+            advance()
+        return [part.astype(np.float32) for part in x], mismatch

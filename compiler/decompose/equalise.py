@@ -1,0 +1,50 @@
+"""Choose the chain's gauge for int8: every intermediate channel equally loud.
+
+Between two factors there is no nonlinearity, so any invertible D may be put between them: A, B → A D, D⁻¹ B, exactly.
+TFLite quantizes an intermediate tensor with one scale, set by its loudest channel; noise of that scale enters every
+channel k and leaves through row k of B. With standard deviations s_k of the channels, the noise at the output is
+max_k(s_k d_k)² Σ_k ‖B_k‖² / d_k², least where all s_k d_k are equal: D = diag(1 / s_k). The per-channel scales of A
+absorb D without a change of its int8 values. Equalisation of layer pairs: Nagel et al., "Data-free quantization through
+weight equalization and bias correction", 2019; here it is exact since nothing lies between the pair.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from compiler.decompose.factors import Factors, compose
+
+
+def equalise(factors: Factors, covariance: np.ndarray) -> Factors:
+    """The same kernel, its chain rescaled so that every intermediate channel has unit standard deviation.
+
+    `covariance` (d, d) of the site's input patches, HWIO order.
+    """
+    chain = list(factors.chain)
+    prefix: np.ndarray | None = None
+    for index in range(len(chain) - 1):
+        role, factor = chain[index]
+        prefix = factor if prefix is None else compose(prefix, factor)
+        spread = np.maximum(channel_spread(prefix, covariance), 1e-12)
+        spread = np.where(spread > 1e-6 * spread.max(), spread, spread.max()).astype(factor.dtype)
+        prefix = prefix / spread
+        next_role, following = chain[index + 1]
+        chain[index] = (role, factor / spread)
+        chain[index + 1] = (next_role, following * spread[:, None])
+    return Factors(tuple(chain), factors.sparse)
+
+
+def channel_spread(prefix: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+    """Standard deviation of each output of the kernel `prefix` (h, w, c_in, r), h and w the patch's extent or 1."""
+    h, w, c_in, rank = prefix.shape
+    columns = len(covariance) // (c_in * h)
+    # The patch as h rows of `columns` columns: a prefix as wide as the patch sees all of it, a narrower one a column
+    # (vertical) or a single position (first), of which every one is as good: their average.
+    if w > 1 or columns == 1:
+        seen = covariance
+    elif h > 1:
+        seen = np.einsum("yxizxj->yizj", covariance.reshape(h, columns, c_in, h, columns, c_in)) / columns
+    else:
+        seen = np.einsum("pipj->ij", covariance.reshape(columns, c_in, columns, c_in)) / columns
+    flat = prefix.reshape(-1, rank)
+    return np.sqrt(np.maximum(np.sum(flat * (seen.reshape(len(flat), -1) @ flat), axis=0), 0.0))

@@ -1,0 +1,65 @@
+"""One kernel, one choice, one metric: the factors. The chain and the sparse branch are fitted in turn, each to what
+the other leaves (block coordinate descent); a step that would raise the loss is not taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from compiler.decompose.factors import Factors
+from compiler.decompose.metric import Metric
+from compiler.decompose.svd import svd
+from compiler.decompose.tucker2 import tucker2
+from compiler.decompose.tucker4 import tucker4
+from compiler.sparsity.prune import Pruner, Sparse
+from compiler.sparsity.structures import STRUCTURES
+from compiler.types import Choice
+
+DECOMPOSITIONS: dict[str, Callable[..., Factors]] = {"svd": svd, "tucker2": tucker2, "tucker4": tucker4}
+ALTERNATIONS = 5
+
+
+def fit(kernel: np.ndarray, metric: Metric, choice: Choice, alternations: int = ALTERNATIONS) -> Factors:
+    """Factors of an HWIO `kernel` as `choice` asks, nearest in `metric`."""
+    if choice.structure is None:
+        return fit_chain(kernel, metric, choice)
+    if choice.chain == "none":
+        return Factors((), fit_sparse(kernel, metric, choice, None).values.reshape(kernel.shape))
+    chain = fit_chain(kernel, metric, choice)
+    sparse: Sparse | None = None
+    for _ in range(alternations):
+        sparse = fit_sparse(kernel - chain.reconstruct(), metric, choice, sparse)
+        rest = kernel - sparse.values.reshape(kernel.shape)
+        refitted = fit_chain(rest, metric, choice)
+        if metric.loss(rest - refitted.reconstruct()) >= sparse.loss:  # decompositions are no global optima
+            break
+        chain = refitted
+    assert sparse is not None, "at least one alternation"
+    pruner = Pruner(kernel - chain.reconstruct(), metric, groups_of(kernel, choice))
+    values = pruner.refit(sparse.values, sparse.alive, 12)
+    return Factors(chain.chain, values.reshape(kernel.shape))
+
+
+def fit_chain(kernel: np.ndarray, metric: Metric, choice: Choice) -> Factors:
+    """The chain alone; "dense" is the kernel itself."""
+    if choice.chain == "dense":
+        return Factors((("core", kernel),))
+    return DECOMPOSITIONS[choice.chain](kernel, metric, *choice.ranks)
+
+
+def fit_sparse(kernel: np.ndarray, metric: Metric, choice: Choice, previous: Sparse | None) -> Sparse:
+    """`choice.kept` groups of `kernel`: a descent from dense the first time, exchanges on the old support after."""
+    pruner = Pruner(kernel, metric, groups_of(kernel, choice))
+    if previous is None:
+        return pruner.exchange(pruner.descend([choice.kept])[choice.kept])
+    values = pruner.refit(previous.values, previous.alive, 8)
+    return pruner.exchange(Sparse(values, previous.alive, metric.loss(pruner.target - values)), rounds=3)
+
+
+def groups_of(kernel: np.ndarray, choice: Choice) -> np.ndarray:
+    """(k_h·k_w·c_in, c_out) group numbers of the choice's structure."""
+    assert choice.structure is not None
+    k_h, k_w, c_in, c_out = kernel.shape
+    return STRUCTURES[choice.structure]((k_h, k_w, c_in, c_out), choice.block)

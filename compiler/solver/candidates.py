@@ -1,0 +1,235 @@
+"""The menu of one site: every choice that its target can hold, with its price and its predicted loss.
+
+Losses are those of one cheap fit a choice (all ranks of a decomposition from one factorisation, all densities of a
+structure from one descent, one alternation for hybrids), in the output's metric. The chosen entries are fitted with
+care later, so a menu's losses are upper bounds, and comparable with each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from compiler.backend.targets.target import Target
+from compiler.decompose.metric import Metric
+from compiler.decompose.regression import regress_factored
+from compiler.decompose.svd import factors_of_rank, regress_all
+from compiler.decompose.tucker2 import factors_of, input_basis, regress_on
+from compiler.decompose.tucker4 import assemble4, regress_on_vertical, vertical_basis
+from compiler.sparsity.prune import Pruner
+from compiler.sparsity.structures import STRUCTURES
+from compiler.types import DENSE, Candidate, Choice, ConvSite
+
+DENSITIES = tuple(float(d) for d in np.geomspace(0.85, 0.02, 18))
+HYBRID_DENSITIES = tuple(float(d) for d in np.geomspace(0.4, 0.03, 8))
+CHAIN_SHARES = (0.06, 0.12, 0.2, 0.3, 0.42)  # of the dense weights: the chains that get a sparse branch
+INPUT_RANKS = 14  # r_in values tried for tucker2; every r_out comes with each
+SPLIT_RANKS = 6  # r_in and r_mid values tried for tucker4; every r_out comes with each
+AUTO_BLOCKS = ((2, 1), (1, 2), (2, 2), (4, 1), (4, 4))
+
+Entry = tuple[Choice, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Menu:
+    """What a run allows on every site's menu."""
+
+    chains: tuple[str, ...]  # of "tucker2", "tucker4"; either brings "svd" for 1×1 and Dense
+    structures: tuple[tuple[str, tuple[int, int] | None], ...]  # (structure, block)
+    hybrid: bool  # chains with a sparse branch beside them
+
+
+def menu_of(compression_type: str, pruning_structure: str, block_size: tuple[int, int]) -> Menu:
+    """The menu that `--compression_type`, `--pruning_structure` and `--block_size` stand for."""
+    structures: list[tuple[str, tuple[int, int] | None]]
+    if pruning_structure == "auto":
+        blocks = dict.fromkeys((block_size, *AUTO_BLOCKS))
+        structures = [("unstructured", None), ("channel", None), ("filter", None), *(("block", b) for b in blocks)]
+    else:
+        structures = [(pruning_structure, block_size if pruning_structure == "block" else None)]
+    match compression_type:
+        case "tucker":
+            return Menu(("tucker2",), (), hybrid=False)
+        case "tucker4":
+            return Menu(("tucker4",), (), hybrid=False)
+        case "spars":
+            return Menu((), tuple(structures), hybrid=False)
+    return Menu(("tucker2", "tucker4"), tuple(structures), hybrid=True)
+
+
+def candidates(site: ConvSite, kernel: np.ndarray, metric: Metric, target: Target, menu: Menu) -> tuple[Candidate, ...]:
+    """Every candidate of a site that nothing cheaper beats, "dense" always among them."""
+    structures = [s for s in menu.structures if fits(site, s) and target.realises(s[0])]
+    entries: list[Entry] = [(DENSE, 0.0)]
+    chains = list(chain_entries(site, kernel, metric, target, menu.chains))
+    entries += chains
+    branches = list(sparse_entries(site, kernel, metric, structures))
+    entries += branches
+    if menu.hybrid and chains and branches:
+        best = best_structures(site, branches, target, structures)
+        entries += hybrid_entries(site, kernel, metric, chains, best)
+    priced = [
+        Candidate(choice, target.cost(site, choice), loss)
+        for choice, loss in entries
+        if target.refusal(site, choice) is None
+    ]
+    return pareto(priced)
+
+
+def fits(site: ConvSite, structure: tuple[str, tuple[int, int] | None]) -> bool:
+    """Whether a structure means anything at this site: blocks divide its channels, groups are more than one."""
+    name, block = structure
+    if name == "block":
+        assert block is not None
+        return site.c_in % block[0] == 0 and site.c_out % block[1] == 0
+    return not (name == "channel" and site.c_in < 2) and not (name == "filter" and site.c_out < 2)
+
+
+def ranks_on_grid(channels: int, grid: int, count: int) -> list[int]:
+    """At most about `count` ranks from one grid step up to `channels` itself."""
+    step = max(grid, -(-channels // count) // grid * grid)
+    return [*range(step, channels, step), channels]
+
+
+def chain_entries(
+    site: ConvSite, kernel: np.ndarray, metric: Metric, target: Target, chains: Sequence[str]
+) -> Iterator[Entry]:
+    """Chains without a sparse branch."""
+    if not chains:
+        return
+    if site.kernel_size == (1, 1):
+        losses = regress_all(kernel, metric).losses
+        for rank in ranks_on_grid(min(site.c_in, site.c_out), target.rank_grid("r", site.c_out), 48):
+            if rank * (site.c_in + site.c_out) < site.weights:
+                yield Choice("svd", (rank,)), float(losses[rank])
+        return
+    out_ranks = ranks_on_grid(site.c_out, target.rank_grid("r_out", site.c_out), 64)
+    basis = input_basis(kernel, metric)
+    if "tucker2" in chains:
+        for r_in in ranks_on_grid(site.c_in, target.rank_grid("r_in", site.c_in), INPUT_RANKS):
+            losses = regress_on(basis[:, :r_in], kernel, metric).regression.losses
+            for r_out in out_ranks:
+                if r_out < len(losses) and (r_in, r_out) != (site.c_in, site.c_out):
+                    yield Choice("tucker2", (r_in, r_out)), float(losses[r_out])
+    if "tucker4" in chains and min(site.kernel_size) > 1:
+        for r_in in ranks_on_grid(site.c_in, target.rank_grid("r_in", site.c_in), SPLIT_RANKS):
+            first = basis[:, :r_in]
+            vertical = vertical_basis(regress_on(first, kernel, metric), kernel.shape)
+            for r_mid in ranks_on_grid(vertical.shape[2], target.rank_grid("r_mid", vertical.shape[2]), SPLIT_RANKS):
+                losses = regress_on_vertical(first, vertical[:, :, :r_mid], kernel, metric).losses
+                for r_out in out_ranks:
+                    if r_out < len(losses):
+                        yield Choice("tucker4", (r_in, r_mid, r_out)), float(losses[r_out])
+
+
+def sparse_entries(
+    site: ConvSite, kernel: np.ndarray, metric: Metric, structures: Sequence[tuple[str, tuple[int, int] | None]]
+) -> Iterator[Entry]:
+    """The sparse branch alone, over structures and densities."""
+    for name, block in structures:
+        pruner = Pruner(kernel, metric, STRUCTURES[name](site.kernel_shape, block))
+        for kept, sparse in pruner.descend([round(d * pruner.groups) for d in DENSITIES]).items():
+            yield Choice("none", (), name, block, kept), sparse.loss
+
+
+def best_structures(
+    site: ConvSite,
+    branches: Sequence[Entry],
+    target: Target,
+    structures: Sequence[tuple[str, tuple[int, int] | None]],
+    count: int = 1,
+) -> list[tuple[str, tuple[int, int] | None]]:
+    """The structures that lose least, averaged (in log) over the prices 0.2 to 0.5 of the dense site."""
+    dense = target.cost(site, DENSE).weight_bytes
+    grid = np.linspace(0.2, 0.5, 7)
+
+    def score(structure: tuple[str, tuple[int, int] | None]) -> float:
+        own = [(c, lo) for c, lo in branches if (c.structure, c.block) == structure]
+        share = np.array([target.cost(site, c).weight_bytes / dense for c, _ in own])
+        order = np.argsort(share)
+        log_loss = np.log(np.maximum([lo for _, lo in own], 1e-12))
+        return float(np.mean(np.interp(grid, share[order], log_loss[order])))
+
+    return sorted(structures, key=score)[:count]
+
+
+def hybrid_entries(
+    site: ConvSite,
+    kernel: np.ndarray,
+    metric: Metric,
+    chains: Sequence[Entry],
+    structures: Sequence[tuple[str, tuple[int, int] | None]],
+) -> Iterator[Entry]:
+    """A few chains along their front, each with a sparse branch of what it leaves, over densities."""
+    for choice in chain_anchors(site, chains):
+        left_by_chain = chain_beside(kernel, metric, choice)
+        for name, block in structures:
+            start = left_by_chain(np.zeros((len(metric.sigma), len(metric.gamma)), kernel.dtype))
+            pruner = Pruner(start, metric, STRUCTURES[name](site.kernel_shape, block))
+            counts = [round(d * pruner.groups) for d in HYBRID_DENSITIES]
+            for kept, sparse in pruner.descend(counts, beside=left_by_chain).items():
+                yield Choice(choice.chain, choice.ranks, name, block, kept), sparse.loss
+
+
+def chain_anchors(site: ConvSite, chains: Sequence[Entry]) -> list[Choice]:
+    """For each of CHAIN_SHARES, the chain of least loss within that share of the dense weights."""
+    anchors: dict[Choice, None] = {}
+    for share in CHAIN_SHARES:
+        within = [(loss, i) for i, (c, loss) in enumerate(chains) if chain_weights(site, c) <= share * site.weights]
+        if within:
+            anchors[chains[min(within)[1]][0]] = None
+    return list(anchors)
+
+
+def chain_weights(site: ConvSite, choice: Choice) -> int:
+    """Number of weights of a chain."""
+    k_h, k_w = site.kernel_size
+    ranks = choice.ranks
+    if choice.chain == "svd":
+        return ranks[0] * (site.c_in + site.c_out)
+    first = site.c_in * ranks[0] if ranks[0] < site.c_in else 0
+    last = site.c_out * ranks[-1] if ranks[-1] < site.c_out else 0
+    if choice.chain == "tucker2":
+        return first + k_h * k_w * ranks[0] * ranks[1] + last
+    return first + k_h * ranks[0] * ranks[1] + k_w * ranks[1] * ranks[2] + last
+
+
+def chain_beside(kernel: np.ndarray, metric: Metric, choice: Choice) -> Callable[[np.ndarray], np.ndarray]:
+    """`beside(values)`: what the chain, refitted to the rest with U (and A) fixed, leaves to the branch."""
+    flat = kernel.reshape(len(metric.sigma), -1)
+
+    def leave(reconstruct: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
+        return lambda values: flat - reconstruct((flat - values).reshape(kernel.shape)).reshape(flat.shape)
+
+    if choice.chain == "svd":
+        on_inputs = regress_all(kernel, metric)
+        return leave(
+            lambda k: factors_of_rank(
+                regress_factored(on_inputs.lower, metric.sigma, k, metric), metric, choice.ranks[0]
+            ).reconstruct()
+        )
+    first = input_basis(kernel, metric)[:, : choice.ranks[0]]
+    on_u = regress_on(first, kernel, metric)
+    if choice.chain == "tucker2":
+        return leave(lambda k: factors_of(on_u.of(k, metric), k.shape, metric, choice.ranks[1]).reconstruct())
+    vertical = vertical_basis(on_u, kernel.shape)[:, :, : choice.ranks[1]]
+    return leave(
+        lambda k: assemble4(
+            first, vertical, regress_on_vertical(first, vertical, k, metric), k.shape, metric, choice.ranks[2]
+        ).reconstruct()
+    )
+
+
+def pareto(priced: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """Candidates that no other matches in weight bytes, file bytes and MACs while losing no more; at most 300."""
+    order = sorted(priced, key=lambda c: (c.predicted_loss, c.cost.weight_bytes, c.cost.file_bytes, c.cost.macs))
+    kept: list[Candidate] = []
+    costs = np.empty((0, 3))
+    for candidate in order:
+        own = np.array([candidate.cost.weight_bytes, candidate.cost.file_bytes, candidate.cost.macs])
+        if not np.any(np.all(costs <= own, axis=1)):
+            kept.append(candidate)
+            costs = np.vstack([costs, own])
+    return tuple(kept)

@@ -1,0 +1,67 @@
+"""The most compression whose loss stays within a bound: a bisection over the budget, the loss measured each time.
+
+The solver's own prediction orders the plans; only measurements accept one. Loss is taken to grow as less is kept,
+which holds up to the noise of the examples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from compiler.errors import Infeasible
+
+MOST_EVALUATIONS = 12
+RESOLUTION = 0.012  # of the original network: closer than this the search stops
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class Tried(Generic[T]):
+    """One budget, what came of it and the loss measured."""
+
+    factor: float
+    attempt: T
+    loss: float
+
+
+def fixed_loss(
+    attempt: Callable[[float], tuple[T, float]],
+    lowest: float,
+    bound: float,
+    *,
+    most: int = MOST_EVALUATIONS,
+    say: Callable[[str], None] = lambda text: None,
+) -> list[Tried[T]]:
+    """Attempts within `bound`, the most compressed last (the one before it is where to step back to).
+
+    `attempt(factor)` returns (what was made, its measured loss); `lowest` is the smallest reachable factor. Raises
+    Infeasible when even factor 1 loses more than the bound.
+    """
+    accepted: list[Tried[T]] = []
+    low, high, factor = lowest, 1.0, max(lowest, 0.5)
+    for evaluation in range(most):
+        made, loss = attempt(factor)
+        within = loss <= bound
+        say(f"factor {factor:.3f} loses {100 * loss:.2f} %" + ("" if within else ", too much"))
+        if within:
+            accepted.append(Tried(factor, made, loss))
+            high = factor
+        else:
+            low = factor
+        if high - low < RESOLUTION or (within and factor <= lowest + 1e-9):
+            break
+        remaining = most - evaluation - 1
+        factor = (low + high) / 2 if accepted or remaining > 1 else 1.0
+    if not accepted:
+        if low < 1.0:
+            made, loss = attempt(1.0)
+        if loss > bound:
+            raise Infeasible(
+                f"--max_acc_loss {bound:g} can't be met: even with every layer left dense the int8 file loses "
+                f"{100 * loss:.2f} %; ask for more, or give --calibration_data."
+            )
+        accepted.append(Tried(1.0, made, loss))
+    return sorted(accepted, key=lambda tried: -tried.factor)
