@@ -1,0 +1,28 @@
+"""Keras model → the file: quantize, store sparse kernels sparse, share what is equal. In memory; nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import keras
+import numpy as np
+
+from compiler.backend.quantize import IO, quantize
+from compiler.backend.shrink import shrink
+from compiler.backend.sparsify import sparsify
+from compiler.backend.targets.target import Target
+
+
+def emit(
+    model: keras.Model,
+    calibration: Sequence[np.ndarray],
+    target: Target,
+    *,
+    io: IO = "int8",
+    blocks: Iterable[tuple[int, int]] = (),
+) -> bytes:
+    """The int8 TFLite of `model` as `target` wants it. `calibration`: one array (n, …) per model input."""
+    tflite = quantize(model, calibration, io=io, per_tensor_dense=target.per_tensor_dense)
+    if target.sparse_storage:
+        tflite = sparsify(tflite, blocks)
+    return shrink(tflite)

@@ -1,0 +1,69 @@
+"""Pieces of C99 text."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+C_TYPES = {
+    np.dtype(np.int8): "int8_t",
+    np.dtype(np.uint8): "uint8_t",
+    np.dtype(np.uint16): "uint16_t",
+    np.dtype(np.int32): "int32_t",
+    np.dtype(np.int64): "int64_t",
+}
+WIDTH = 120
+
+
+@dataclass(frozen=True)
+class Code:
+    """kernels      names of the kernels used, each a file of `kernels/`.
+    definitions  constants and structs at file scope.
+    call         a statement in which {in0}, {in1}, …, {out} and {scratch} stand for pointers.
+    bytes        of the constants, as they lie in flash.
+    """
+
+    kernels: tuple[str, ...]
+    definitions: str
+    call: str
+    bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Constants:
+    """Arrays of one node, as text, their names by field, and their bytes."""
+
+    text: str
+    names: dict[str, str]
+    bytes: int
+
+
+def define_constants(prefix: str, arrays: Mapping[str, np.ndarray]) -> Constants:
+    """`static const` arrays named `<prefix>_<field>`; equal ones are not looked for."""
+    names = {field: f"{prefix}_{field}" for field in arrays}
+    text = "".join(define_array(names[field], array) for field, array in arrays.items())
+    return Constants(text, names, sum(array.nbytes for array in arrays.values()))
+
+
+def define_array(name: str, array: np.ndarray) -> str:
+    """One `static const` array."""
+    suffix = "LL" if array.dtype == np.int64 else ""
+    numbers = ", ".join(f"{n}{suffix}" for n in array.ravel().tolist())
+    body = textwrap.fill(numbers, WIDTH, initial_indent="    ", subsequent_indent="    ")
+    return f"static const {C_TYPES[array.dtype]} {name}[{array.size}] = {{\n{body},\n}};\n"
+
+
+def define_struct(kind: str, name: str, fields: Mapping[str, object]) -> str:
+    """One `static const` struct; fields that are 0 are left to C, which makes them so."""
+    items = ", ".join(f".{field} = {value}" for field, value in fields.items() if value not in (0, "NULL"))
+    body = textwrap.fill(items, WIDTH, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False)
+    return f"static const {kind} {name} = {{\n{body},\n}};\n"
+
+
+def comment(text: str) -> str:
+    """`text`, which may come from a file, on one line and unable to end a comment or splice a line."""
+    printable = "".join(c if c.isprintable() and c.isascii() else "?" for c in text)
+    return printable.replace("*/", "* /").replace("/*", "/ *").replace("\\", "/").replace("??", "? ?")

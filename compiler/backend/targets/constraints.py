@@ -1,0 +1,54 @@
+"""Rules that targets share. The docstring of each is the error text, and the text of docs/targets.md.
+
+A rule returns None where a choice keeps it, else what is wrong and the nearest choice that is not.
+"""
+
+from __future__ import annotations
+
+from compiler.types import Choice, ConvSite
+
+GRID = 4
+RANK_NAMES = {"svd": ("r",), "tucker2": ("r_in", "r_out"), "tucker4": ("r_in", "r_mid", "r_out")}
+
+
+def reduces(site: ConvSite, rank: str) -> int | None:
+    """The channel count at which the factor of this rank falls away; None where it never does."""
+    return {"r_in": site.c_in, "r_out": site.c_out}.get(rank)
+
+
+def structure_is_dense_when_emitted(site: ConvSite, choice: Choice) -> str | None:
+    """TFLite Micro has no kernel for sparse tensors (no DENSIFY), so a sparse branch has to consist of whole filters,
+    channels or blocks, which become a smaller dense convolution."""
+    if choice.structure != "unstructured":
+        return None
+    return f"Layer '{site.name}' asks for unstructured: use block, channel or filter."
+
+
+def ranks_on_grid(site: ConvSite, choice: Choice) -> str | None:
+    """Ranks have to be multiples of 4 (or equal to the layer's channels, which drops the factor): the int8 kernels
+    work on four channels at a time and pad the rest."""
+    for name, rank in zip(RANK_NAMES.get(choice.chain, ()), choice.ranks, strict=True):
+        if rank % GRID and rank != reduces(site, name):
+            return f"Layer '{site.name}' has {name}={rank}: use {nearest(rank)}."
+    return None
+
+
+def kept_on_grid(site: ConvSite, choice: Choice) -> str | None:
+    """Kept filters and kept channels have to be multiples of 4, for the same reason as ranks."""
+    if choice.structure in ("filter", "channel") and choice.kept % GRID:
+        return f"Layer '{site.name}' keeps {choice.kept} {choice.structure}s: use {nearest(choice.kept)}."
+    return None
+
+
+def dense_layer_is_not_stored_sparse(site: ConvSite, choice: Choice) -> str | None:
+    """LiteRT's XNNPACK does not load DENSIFY in front of FULLY_CONNECTED, so a Dense layer has no branch that is
+    stored sparse."""
+    if site.kind != "dense" or choice.structure not in ("unstructured", "block"):
+        return None
+    return f"Layer '{site.name}' is Dense and asks for {choice.structure}: use filter, channel or no branch."
+
+
+def nearest(value: int) -> str:
+    """The multiples of the grid on either side, as in "16 or 20"."""
+    below = value - value % GRID
+    return f"{below} or {below + GRID}" if below else str(GRID)

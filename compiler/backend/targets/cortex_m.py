@@ -1,0 +1,84 @@
+"""Microcontrollers with TensorFlow Lite Micro (Cortex-M with CMSIS-NN, and anything else TFLM runs on)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from compiler.backend.stored_bytes import stored_bytes
+from compiler.backend.targets.agreement import Agreement, compare
+from compiler.backend.targets.constraints import (
+    GRID,
+    kept_on_grid,
+    ranks_on_grid,
+    structure_is_dense_when_emitted,
+)
+from compiler.backend.targets.graph import Graph, ends_in_softmax, output_steps, read_graph
+from compiler.backend.targets.latency import CORTEX_M7, Processor
+from compiler.backend.targets.samples import Inputs, samples_of
+from compiler.backend.targets.target import Constraint, Target, TargetFigures
+from compiler.backend.targets.tflm import run_tflm
+from compiler.backend.verify import run_raw
+from compiler.errors import CheckFailed
+
+
+@dataclass(frozen=True)
+class CortexM(Target):
+    """The plain int8 file on TFLite Micro's operators, verified on its host interpreter."""
+
+    name: ClassVar[str] = "cortex_m"
+    title: ClassVar[str] = "microcontrollers with TFLite Micro"
+    tool: ClassVar[str] = "TFLite Micro's host interpreter (xmos-ai-tools)"
+    constraints: ClassVar[tuple[Constraint, ...]] = (structure_is_dense_when_emitted, ranks_on_grid, kept_on_grid)
+    processor: ClassVar[Processor] = CORTEX_M7
+    per_tensor_dense: ClassVar[bool] = True
+
+    def rank_grid(self, rank: str, channels: int, *, fast: bool = False) -> int:
+        """4: CMSIS-NN's matrix kernels take four at a time."""
+        return GRID
+
+    def estimate_arena(self, graph: Graph) -> int:
+        """Packed activations, and what the interpreter keeps for each operator.
+
+        The constants are fitted to 14 small networks; on ResNet-20, ResNet-8, DS-CNN and MobileNetV1 (wake words) the
+        sum is within 0.2 % of the host interpreter's arena.
+        """
+        convolutions = [op for op in graph.operators if op.code.endswith("CONV_2D")]
+        channels = sum(graph.tensors[op.outputs[0]].shape[-1] for op in convolutions)
+        sums = sum(op.code == "ADD" for op in graph.operators)
+        kept = 730 + 147 * len(graph.operators) + 124 * len(convolutions) + 8 * channels + 57 * sums
+        return super().estimate_arena(graph) + kept
+
+    def compile(self, tflite: bytes, workdir: Path) -> bytes:
+        """The file itself: TFLite Micro runs it as it is."""
+        return tflite
+
+    def measure(self, tflite: bytes, inputs: Inputs) -> TargetFigures:
+        """The file's bytes and the host interpreter's arena; time is an estimate from the operators."""
+        graph = read_graph(tflite)
+        arena = run_tflm(tflite, samples_of(tflite, inputs)[:1], self.tool)[1]
+        return TargetFigures(
+            flash_bytes=len(tflite),
+            weight_bytes=stored_bytes(tflite).weight_bytes,
+            arena_bytes=arena,
+            arena_label="measured",
+            macs=graph.macs,
+            time=self.estimate_time(graph),
+            time_unit="cycles",
+            time_label="estimate",
+        )
+
+    def verify(self, tflite: bytes, inputs: Inputs, original: Agreement | None = None) -> Agreement:
+        """TFLite Micro equals the reference kernels; a softmax may round to the neighbouring step."""
+        samples = samples_of(tflite, inputs)
+        reference = run_raw(tflite, inputs, kernels="reference")
+        agreement = compare(self.tool, reference, run_tflm(tflite, samples, self.tool)[0], output_steps(tflite))
+        allowed = 1 if ends_in_softmax(tflite) else 0
+        assert agreement.max_lsb is not None, "the file was run"
+        if agreement.max_lsb > allowed:
+            raise CheckFailed(
+                f"TFLite Micro computes this file {agreement.max_lsb} output steps away from LiteRT's reference "
+                f"kernels, {allowed} allowed: emit it with per-tensor FULLY_CONNECTED, which TFLite Micro can compute"
+            )
+        return agreement

@@ -1,0 +1,202 @@
+"""Arm Ethos-U microNPUs: the int8 file through Vela, which codes the weights and plans the SRAM.
+
+Vela stores kernels as a Golomb-Rice coded stream, zeros as coded runs, over blocks padded to 32 input and 8 output
+channels, and 10 bytes of bias, scale and shift for each output channel. Its size is predicted as
+
+    padded weights · H(p) / 8  +  non-zero weights · 0.944 B,        H(p) the binary entropy of the non-zero share p
+
+that is, an ideal code of where the zeros are, padding included, and Vela's own figure for Gaussian values.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from compiler.backend.stored_bytes import StoredBytes, stored_bytes
+from compiler.backend.targets.agreement import Agreement
+from compiler.backend.targets.arena import alive_at_operators
+from compiler.backend.targets.cost import Emitted, round_up
+from compiler.backend.targets.graph import Graph, Operator
+from compiler.backend.targets.latency import ETHOS_U55_128, Processor
+from compiler.backend.targets.samples import Inputs
+from compiler.backend.targets.target import Constraint, Target, TargetFigures
+from compiler.backend.targets.tool import require, run_tool
+from compiler.backend.verify import run_raw
+from compiler.errors import BadInput, CheckFailed
+
+SYSTEMS = {
+    "ethos-u55": "Ethos_U55_High_End_Embedded",
+    "ethos-u65": "Ethos_U65_Embedded",
+    "ethos-u85": "Ethos_U85_SYS_Flash_High",
+}
+ACCELERATORS = tuple(
+    f"ethos-{series}-{macs}"
+    for series, sizes in (("u55", (32, 64, 128, 256)), ("u65", (256, 512)), ("u85", (128, 256, 512, 1024, 2048)))
+    for macs in sizes
+)
+IFM_DEPTH, DEPTH = 32, 8  # channels of an input block and of an output micro-block of U55-128
+BRICK = 16  # channels of a brick of a feature map
+STAGED_POSITIONS = 64
+RECORD_BYTES = 10  # bias, scale and shift of an output channel
+BYTES_PER_VALUE = 0.944  # of a coded non-zero weight
+
+
+@dataclass(frozen=True)
+class EthosU(Target):
+    """Ethos-U55-128 unless another accelerator is named; all figures are Vela's estimates."""
+
+    accelerator: str = "ethos-u55-128"
+
+    name: ClassVar[str] = "ethos_u"
+    title: ClassVar[str] = "Arm Ethos-U microNPUs"
+    tool: ClassVar[str] = "Vela (ethos-u-vela)"
+    constraints: ClassVar[tuple[Constraint, ...]] = ()
+    processor: ClassVar[Processor] = ETHOS_U55_128
+    per_tensor_dense: ClassVar[bool] = True
+    is_tflite: ClassVar[bool] = False
+    conv_file_bytes: ClassVar[int] = 100  # commands
+    scale_file_bytes: ClassVar[float] = 1.6
+    selects_by: ClassVar[str] = "conv"  # Vela leaves GATHER to the CPU
+
+    def __post_init__(self) -> None:
+        if self.accelerator not in ACCELERATORS:
+            raise BadInput(f"there is no accelerator {self.accelerator!r}: use one of {', '.join(ACCELERATORS)}")
+
+    def rank_grid(self, rank: str, channels: int, *, fast: bool = False) -> int:
+        """8: the depth of an output micro-block, to which Vela pads."""
+        return DEPTH if channels >= 2 * DEPTH else 4
+
+    def constant_bytes(self, emitted: Emitted) -> int:
+        """Estimate of the coded kernel, and the bias and scale records."""
+        k_h, k_w, c_in, c_out = emitted.kernel
+        padded = k_h * k_w * round_up(c_in, IFM_DEPTH) * round_up(c_out, DEPTH)
+        group = 1 if emitted.block is None else emitted.block[0] * emitted.block[1]
+        nonzero = emitted.weights if emitted.kept is None else min(emitted.weights, emitted.kept * group)
+        return round(padded * entropy(nonzero / padded) / 8 + nonzero * BYTES_PER_VALUE) + RECORD_BYTES * c_out
+
+    def estimate_arena(self, graph: Graph) -> int:
+        """The largest sum over operators of live feature maps, in bricks of 16 channels, and weights staged in SRAM.
+
+        On ResNet-20, ResNet-8, DS-CNN and MobileNetV1 (wake words) at most 8 % below Vela's figure, never above it.
+        """
+        borders = {*graph.inputs, *graph.outputs}
+
+        def width(index: int) -> int:
+            tensor = graph.tensors[index]
+            if index in borders or len(tensor.shape) != 4:
+                return round_up(tensor.bytes, BRICK)
+            return tensor.elements // tensor.shape[3] * round_up(tensor.shape[3], BRICK)
+
+        alive = alive_at_operators(graph)
+        return max(
+            (sum(map(width, now)) + staged_bytes(graph, op) for op, now in zip(graph.operators, alive, strict=True)),
+            default=0,
+        )
+
+    def stored(self, tflite: bytes) -> StoredBytes:
+        """Of the file that Vela writes: coded weights with their records, and the whole file."""
+        with tempfile.TemporaryDirectory() as folder:
+            vela = self.run_vela(tflite, Path(folder))
+        return StoredBytes(stored_bytes(tflite).params, vela.constant_bytes, len(vela.artefact))
+
+    def stores_whole(self, structure: str) -> bool:
+        """Single weights and blocks stay zeros of a whole kernel: the weight coder makes them cheap."""
+        return structure in ("unstructured", "block")
+
+    def compile(self, tflite: bytes, workdir: Path) -> bytes:
+        """Vela's file, in which one custom operator holds the NPU's commands and coded weights."""
+        return self.run_vela(tflite, workdir).artefact
+
+    def measure(self, tflite: bytes, inputs: Inputs) -> TargetFigures:
+        """Vela's own estimates; nothing runs."""
+        with tempfile.TemporaryDirectory() as folder:
+            vela = self.run_vela(tflite, Path(folder))
+        return TargetFigures(
+            flash_bytes=len(vela.artefact),
+            weight_bytes=vela.constant_bytes,
+            arena_bytes=round(1024 * float(vela.summary["sram_memory_used"])),
+            arena_label="estimate",
+            macs=int(float(vela.summary["nn_macs"])),
+            time=float(vela.summary["cycles_total"]),
+            time_unit="cycles",
+            time_label="estimate",
+            extra=(
+                ("accelerator", self.accelerator),
+                ("inference_ms", 1e3 * float(vela.summary["inference_time"])),
+                ("operators_on_cpu", vela.operators_on_cpu),
+            ),
+        )
+
+    def verify(self, tflite: bytes, inputs: Inputs, original: Agreement | None = None) -> Agreement:
+        """Vela takes every operator to the NPU; there is no interpreter here that could run its file."""
+        run_raw(tflite, inputs, kernels="reference")
+        with tempfile.TemporaryDirectory() as folder:
+            vela = self.run_vela(tflite, Path(folder))
+        if vela.operators_on_cpu:
+            raise CheckFailed(
+                f"Vela leaves {vela.operators_on_cpu} operators of this file to the CPU ({vela.reasons}): exclude the "
+                "layers that need them, or use --target cortex_m"
+            )
+        return Agreement(by=self.tool, executed=False)
+
+    def run_vela(self, tflite: bytes, workdir: Path) -> VelaRun:
+        """Compile with Vela. Raises CheckFailed where it fails, BadInput where it is not installed."""
+        require("ethosu.vela", "ethos-u-vela")
+        (workdir / "network.tflite").write_bytes(tflite)
+        system = SYSTEMS[self.accelerator.rsplit("-", 1)[0]]
+        command = [sys.executable, "-m", "ethosu.vela", "network.tflite", "--output-dir", "."]
+        command += ["--accelerator-config", self.accelerator, "--config", "Arm/vela.ini"]
+        command += ["--system-config", system, "--memory-mode", "Shared_Sram"]
+        printed = run_tool(command, "Vela", workdir)
+        with (workdir / f"network_summary_{system}.csv").open(newline="") as file:
+            summary = next(csv.DictReader(file))
+        return VelaRun((workdir / "network_vela.tflite").read_bytes(), summary, printed)
+
+
+def staged_bytes(graph: Graph, op: Operator) -> int:
+    """Weights that Vela copies to SRAM because they are read more than once: those of convolutions on larger maps."""
+    if not op.code.endswith("CONV_2D"):
+        return 0
+    kernel, result = graph.tensors[op.inputs[1]], graph.tensors[op.outputs[0]]
+    if result.elements // result.shape[-1] <= STAGED_POSITIONS:
+        return 0
+    return round_up(round(kernel.elements * BYTES_PER_VALUE) + RECORD_BYTES * result.shape[-1], BRICK)
+
+
+def entropy(share: float) -> float:
+    """Bits of one yes-or-no with this share of yes."""
+    return 0.0 if share in (0.0, 1.0) else -share * math.log2(share) - (1 - share) * math.log2(1 - share)
+
+
+@dataclass(frozen=True)
+class VelaRun:
+    """What one run of Vela left behind."""
+
+    artefact: bytes
+    summary: dict[str, str]
+    printed: str
+
+    @property
+    def constant_bytes(self) -> int:
+        """What Vela places in flash: coded weights, bias and scale records, tables."""
+        return round(1024 * (float(self.summary["off_chip_flash_memory_used"])))
+
+    @property
+    def operators_on_cpu(self) -> int:
+        found = re.search(r"CPU operators = (\d+)", self.printed)
+        if found is None:
+            raise CheckFailed("Vela printed no count of CPU operators: use the version that requirements.txt names")
+        return int(found.group(1))
+
+    @property
+    def reasons(self) -> str:
+        """Each operator type that stays on the CPU, once."""
+        left = re.findall(r"Warning \(supported operators\) operator: (\w+)", self.printed)
+        return ", ".join(dict.fromkeys(left)) or "no reason given"

@@ -1,0 +1,101 @@
+"""Phones and single-board computers: LiteRT with XNNPACK, the file as the quantizer wrote it.
+
+The one target whose file may hold sparse tensors (TFLite's sparsity parameters behind DENSIFY): they shrink the
+file and the download, not the arena and not the time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from compiler.backend.sparse_format import encoded_bytes
+from compiler.backend.sparsify import OVERHEAD_BYTES
+from compiler.backend.stored_bytes import stored_bytes
+from compiler.backend.targets.agreement import Agreement, compare
+from compiler.backend.targets.arena import live_tensors, packed_bytes
+from compiler.backend.targets.constraints import dense_layer_is_not_stored_sparse
+from compiler.backend.targets.cost import Emitted
+from compiler.backend.targets.graph import output_steps, read_graph, without_softmax
+from compiler.backend.targets.latency import XNNPACK, Processor
+from compiler.backend.targets.samples import Inputs, samples_of
+from compiler.backend.targets.target import Constraint, Target, TargetFigures
+from compiler.backend.targets.time_in_turn import time_in_turn
+from compiler.backend.verify import run_raw
+
+
+@dataclass(frozen=True)
+class Mobile(Target):
+    """LiteRT on a CPU with XNNPACK; latency is measured here, on one thread of this machine."""
+
+    name: ClassVar[str] = "mobile"
+    title: ClassVar[str] = "phones and single-board computers"
+    tool: ClassVar[str] = "LiteRT with XNNPACK (ai-edge-litert)"
+    constraints: ClassVar[tuple[Constraint, ...]] = (dense_layer_is_not_stored_sparse,)
+    processor: ClassVar[Processor] = XNNPACK
+    sparse_storage: ClassVar[bool] = True
+
+    def rank_grid(self, rank: str, channels: int, *, fast: bool = False) -> int:
+        """1 for the smallest file; 16 fills the outputs of XNNPACK's int8 tiles, 8 their inputs."""
+        if not fast or channels <= 16:
+            return 1
+        return 16 if channels > 32 else 8
+
+    def constant_bytes(self, emitted: Emitted) -> int:
+        """A kernel with zeros costs what the encoder writes at most; it stays dense where that is no smaller."""
+        stored = self.sparse_bytes(emitted)
+        return emitted.bias_bytes + (emitted.weights if stored is None else stored)
+
+    def densifies(self, emitted: Emitted) -> bool:
+        """Where the encoder is smaller than a dense kernel by more than it adds to the file."""
+        return self.sparse_bytes(emitted) is not None
+
+    def operator_bytes(self, emitted: Emitted) -> int:
+        """A sparse kernel brings DENSIFY and the tables of its levels."""
+        return super().operator_bytes(emitted) + (0 if self.sparse_bytes(emitted) is None else OVERHEAD_BYTES)
+
+    @staticmethod
+    def sparse_bytes(emitted: Emitted) -> int | None:
+        """Bytes of the kernel stored sparse; None where the writer keeps it dense."""
+        if emitted.structure is None or emitted.kept is None or emitted.kind == "dense":
+            return None
+        stored = encoded_bytes(emitted.kernel, emitted.structure, emitted.block, emitted.kept)
+        return stored if stored + OVERHEAD_BYTES < emitted.weights else None
+
+    def compile(self, tflite: bytes, workdir: Path) -> bytes:
+        """The file itself: LiteRT runs it as it is."""
+        return tflite
+
+    def measure(self, tflite: bytes, inputs: Inputs) -> TargetFigures:
+        """File, packed live tensors and the latency on one thread of this machine."""
+        return figures(tflite, time_in_turn([(tflite, samples_of(tflite, inputs)[0])])[0])
+
+    def measure_in_turn(
+        self, original: bytes, compressed: bytes, inputs: Inputs
+    ) -> tuple[TargetFigures, TargetFigures]:
+        """As `measure`, the two latencies taken in turn."""
+        before, after = time_in_turn([(file, samples_of(file, inputs)[0]) for file in (original, compressed)])
+        return figures(original, before), figures(compressed, after)
+
+    def verify(self, tflite: bytes, inputs: Inputs, original: Agreement | None = None) -> Agreement:
+        """XNNPACK against the reference kernels, before any softmax; both have to load and run the file."""
+        logits = without_softmax(tflite)
+        run_raw(tflite, inputs, kernels="xnnpack")
+        reference = run_raw(logits, inputs, kernels="reference")
+        return compare("LiteRT, XNNPACK", reference, run_raw(logits, inputs, kernels="xnnpack"), output_steps(logits))
+
+
+def figures(tflite: bytes, milliseconds: float) -> TargetFigures:
+    """Figures of a file that LiteRT runs as it is. LiteRT doesn't tell its arena: it is planned here as LiteRT does."""
+    graph = read_graph(tflite)
+    return TargetFigures(
+        flash_bytes=len(tflite),
+        weight_bytes=stored_bytes(tflite).weight_bytes,
+        arena_bytes=packed_bytes(live_tensors(graph)),
+        arena_label="estimate",
+        macs=graph.macs,
+        time=milliseconds,
+        time_unit="ms",
+        time_label="measured",
+    )

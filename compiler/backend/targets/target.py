@@ -1,0 +1,259 @@
+"""What the compiler asks of a target: a price for every choice, a rule for every rank, and a verdict on the file.
+
+A target is one frozen object in a file of its own, listed in `TARGETS`. The heavy tools (xcore-opt, Vela, the
+interpreters) are imported inside the methods that run them, so that pricing needs numpy at most.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from compiler.backend.stored_bytes import StoredBytes, stored_bytes
+from compiler.backend.targets.agreement import Agreement
+from compiler.backend.targets.arena import live_tensors, packed_bytes
+from compiler.backend.targets.cost import (
+    INDEX_BYTES,
+    PAD_BYTES,
+    SCALE_BYTES,
+    ZERO_POINT_BYTES,
+    Emitted,
+    Selection,
+    chain_of,
+    shared_zero_bias_bytes,
+    smaller_dense,
+    whole_sparse,
+)
+from compiler.backend.targets.graph import Graph
+from compiler.backend.targets.latency import Processor, estimate_time
+from compiler.backend.targets.samples import Inputs
+from compiler.errors import BadInput, UnsupportedLayer
+from compiler.types import Choice, ConvSite, Cost
+
+Constraint = Callable[[ConvSite, Choice], str | None]
+"""A rule of a target. Its docstring is the sentence that users read; it returns None where a choice keeps it, else
+what is wrong with this one and the nearest that the target can hold."""
+
+SMALLER_DENSE = ("filter", "channel", "block")
+STRUCTURES = ("unstructured", *SMALLER_DENSE)
+ANY_SITE = ConvSite("any", "conv", (3, 3), 64, 64)  # to ask for a structure before there is a network
+
+
+def branch_of(structure: str) -> Choice:
+    """A sparse branch of this structure, of a size that is on every grid."""
+    return Choice("none", structure=structure, block=(4, 4) if structure == "block" else None, kept=4)
+
+
+@dataclass(frozen=True, slots=True)
+class TargetFigures:
+    """What the target's own tool says of one file.
+
+    flash_bytes   of the artefact that is flashed or shipped.
+    weight_bytes  of the constant tensors in that artefact.
+    arena_bytes   RAM of one inference, beside the artefact.
+    macs          multiply-accumulates of one inference.
+    time          of one inference in `time_unit`; `time_label` is "measured" or "estimate".
+    extra         further figures of the tool, by name.
+    """
+
+    flash_bytes: int
+    weight_bytes: int
+    arena_bytes: int
+    arena_label: str
+    macs: int
+    time: float
+    time_unit: str
+    time_label: str
+    extra: tuple[tuple[str, float | str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Target(ABC):
+    """A kind of device with its tool chain."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    tool: ClassVar[str]
+    constraints: ClassVar[tuple[Constraint, ...]]
+    processor: ClassVar[Processor]
+    per_tensor_dense: ClassVar[bool] = False  # one scale for each FULLY_CONNECTED kernel
+    sparse_storage: ClassVar[bool] = False  # the file may hold kernels in TFLite's sparse encoding
+    selects_by: ClassVar[str] = "gather"  # "gather" (GATHER, PAD) or "conv" (a 1×1 convolution of zeros and ones)
+    is_tflite: ClassVar[bool] = True  # the artefact is the TFLite file itself
+    # What one more operator adds to the artefact beside constants, fitted to shrunk files (docs/targets.md).
+    conv_file_bytes: ClassVar[int] = 250
+    scale_file_bytes: ClassVar[float] = SCALE_BYTES  # for each output channel of a convolution
+    selection_file_bytes: ClassVar[int] = 110  # of a GATHER or PAD
+    add_file_bytes: ClassVar[int] = 150  # of the ADD that joins chain and sparse branch
+
+    # --- what the target can hold -----------------------------------------------------------------------------
+
+    @property
+    def structures(self) -> tuple[str, ...]:
+        """Structures of a sparse branch that save something on the target, finest last."""
+        return tuple(s for s in STRUCTURES if self.breaks(ANY_SITE, branch_of(s)) is None)
+
+    def realises(self, structure: str | None) -> bool:
+        """Whether a sparse branch of this structure saves something on the target (None, no branch: always)."""
+        return structure is None or structure in self.structures
+
+    def refuse_structure(self, structure: str | None) -> None:
+        """Raise BadInput with the reason and the nearest alternative unless the target realises `structure`."""
+        if structure is None:
+            return
+        if structure not in STRUCTURES:
+            raise BadInput(f"there is no structure {structure!r}: use one of {', '.join(STRUCTURES)}")
+        broken = self.breaks(ANY_SITE, branch_of(structure))
+        if broken is not None:
+            raise BadInput(
+                f"target {self.name} can't hold {structure} sparsity: {sentence(broken[0])} "
+                f"Use --pruning_structure {self.structures[-1]}, or --target mobile."
+            )
+
+    def breaks(self, site: ConvSite, choice: Choice) -> tuple[Constraint, str] | None:
+        """The first constraint that the choice breaks, and how; None if it keeps all."""
+        for constraint in self.constraints:
+            detail = constraint(site, choice)
+            if detail is not None:
+                return constraint, detail
+        return None
+
+    def refusal(self, site: ConvSite, choice: Choice) -> str | None:
+        """Why the target can't hold this choice at this site, and the nearest that it can; None if it can."""
+        broken = self.breaks(site, choice)
+        return None if broken is None else f"target {self.name}: {sentence(broken[0])} {broken[1]}"
+
+    def check(self, site: ConvSite, choice: Choice) -> None:
+        """Raise UnsupportedLayer with the refusal, if there is one."""
+        reason = self.refusal(site, choice)
+        if reason is not None:
+            raise UnsupportedLayer(reason)
+
+    def rank_grid(self, rank: str, channels: int, *, fast: bool = False) -> int:
+        """Ranks must be multiples of this (or equal to `channels`, which drops the factor).
+
+        rank      "r", "r_in", "r_mid" or "r_out".
+        channels  what the rank reduces: c_in, c_out, or either for "r" and "r_mid".
+        fast      the coarser grid of the target's fastest kernels, where it has one and `channels` is large enough.
+        """
+        return 1
+
+    # --- what a graph takes -----------------------------------------------------------------------------------
+
+    def estimate_arena(self, graph: Graph) -> int:
+        """Bytes of RAM for the operators of a TFLite file, written or planned (see `rewrite`): the live tensors packed
+        largest first, as LiteRT does, with every kernel that DENSIFY expands alive throughout."""
+        return packed_bytes(live_tensors(graph))
+
+    def estimate_time(self, graph: Graph) -> float:
+        """Time of one inference, in the unit of the target's processor; for comparing plans."""
+        return estimate_time(graph, self.processor)
+
+    # --- what a choice costs ----------------------------------------------------------------------------------
+
+    def emitted(self, site: ConvSite, choice: Choice) -> tuple[tuple[Emitted, ...], tuple[Selection, ...]]:
+        """The convolutions that a choice becomes on this target, and the selections of channels around them."""
+        chain = chain_of(site, choice)
+        if choice.structure is None:
+            return chain, ()
+        if self.stores_whole(choice.structure):
+            return (*chain, whole_sparse(site, choice)), ()
+        branch, around = smaller_dense(site, choice)
+        lone = choice.chain == "none" and site.use_bias
+        # A branch that stands alone leaves the site's bias to its scatter, which then has to be able to add.
+        as_conv = [s for s in around if self.selects_by == "conv" or (lone and s.role == "scatter")]
+        ones = tuple(self.selection_as_conv(s, own_bias=lone) for s in as_conv)
+        return (*chain, branch, *ones), tuple(s for s in around if s not in as_conv)
+
+    @staticmethod
+    def selection_as_conv(selection: Selection, *, own_bias: bool) -> Emitted:
+        """A gather or scatter as a 1×1 convolution of zeros and ones, exact in int8; a lone scatter adds the bias."""
+        if selection.role == "gather":
+            return Emitted("gather", (1, 1, selection.channels, selection.kept), selection.positions)
+        bias = "own" if own_bias else "zero"
+        return Emitted("scatter", (1, 1, selection.kept, selection.channels), selection.positions, bias)
+
+    def stores_whole(self, structure: str) -> bool:
+        """Whether a branch of this structure stays one kernel with zeros in it, as against a smaller dense one."""
+        return structure not in SMALLER_DENSE or (structure == "block" and self.sparse_storage)
+
+    def densifies(self, emitted: Emitted) -> bool:
+        """Whether the kernel is stored sparse, behind a DENSIFY."""
+        return False
+
+    def constant_bytes(self, emitted: Emitted) -> int:
+        """Bytes that the artefact spends on kernel and bias of one convolution."""
+        return emitted.weights + emitted.bias_bytes
+
+    def operator_bytes(self, emitted: Emitted) -> int:
+        """Estimate of what one convolution adds to the artefact beside its constants."""
+        return self.conv_file_bytes + round(self.scale_file_bytes * emitted.kernel[3])
+
+    def cost(self, site: ConvSite, choice: Choice) -> Cost:
+        """Price of one site in the artefact that is flashed. `file_bytes` is an estimate, and so is `weight_bytes`
+        where the target's documentation says so; else it is exact, but for zero biases (see `total`).
+        """
+        convs, selections = self.emitted(site, choice)
+        weight_bytes = sum(self.constant_bytes(e) for e in convs)
+        file_bytes = weight_bytes + sum(self.operator_bytes(e) for e in convs)
+        for selection in selections:
+            if selection.role == "gather":
+                file_bytes += self.selection_file_bytes + INDEX_BYTES * selection.kept
+            else:
+                file_bytes += 2 * self.selection_file_bytes + INDEX_BYTES * selection.channels + PAD_BYTES
+        if choice.structure is not None and choice.chain != "none":
+            file_bytes += self.add_file_bytes
+        return Cost(weight_bytes, file_bytes, sum(e.macs for e in convs))
+
+    def total(self, sites: Iterable[tuple[ConvSite, Choice]]) -> Cost:
+        """Price of a whole plan: the sum of its sites, and what TFLite files share between sites counted once.
+
+        Equal zero biases are one buffer. Of all zero-point vectors of one length, 8 B an entry, one is stored.
+        """
+        pairs = tuple(sites)
+        whole = sum((self.cost(*pair) for pair in pairs), Cost())
+        if not self.is_tflite:
+            return whole
+        convs = [e for site, choice in pairs for e in self.emitted(site, choice)[0]]
+        zero_points = ZERO_POINT_BYTES * sum({e.kernel[3] for e in convs})
+        shared = shared_zero_bias_bytes(convs)
+        return whole + Cost(-shared, zero_points - shared)
+
+    # --- the tool ---------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def compile(self, tflite: bytes, workdir: Path) -> bytes:
+        """The artefact that is flashed, made from an int8 TFLite file; what the tool writes stays in `workdir`.
+
+        Raises CheckFailed in one sentence when the tool rejects the file, BadInput when the tool is not installed.
+        """
+
+    def stored(self, tflite: bytes) -> StoredBytes:
+        """Stored weights and bytes of the artefact that is flashed; here the TFLite file itself."""
+        return stored_bytes(tflite)
+
+    @abstractmethod
+    def measure(self, tflite: bytes, inputs: Inputs) -> TargetFigures:
+        """Flash, arena and time of the file on the target, by the target's own tool."""
+
+    def measure_in_turn(
+        self, original: bytes, compressed: bytes, inputs: Inputs
+    ) -> tuple[TargetFigures, TargetFigures]:
+        """`measure` of two files in one process; where time is measured, in turn, so that both meet the same load."""
+        return self.measure(original, inputs), self.measure(compressed, inputs)
+
+    @abstractmethod
+    def verify(self, tflite: bytes, inputs: Inputs, original: Agreement | None = None) -> Agreement:
+        """Run the artefact as the target does and compare with LiteRT's reference kernels on `tflite`.
+
+        original: what `verify` returned for the original network, where the target judges against that.
+        Raises CheckFailed when they differ by more than the target's runtime may, or a tool rejects the file.
+        """
+
+
+def sentence(constraint: Constraint) -> str:
+    """The docstring of a constraint on one line."""
+    return " ".join((constraint.__doc__ or "").split())
