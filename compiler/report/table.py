@@ -1,0 +1,166 @@
+"""The report on a terminal: the headline, the sizes, every layer with weights, the evidence, where it came from."""
+
+from __future__ import annotations
+
+from typing import TextIO
+
+from compiler.report.headline import headline, percent
+from compiler.result import Evidence, LayerReport, Result, StoredFigures, Verification
+
+NARROWEST = 110  # columns where the output is no terminal
+
+
+def print_report(result: Result, stream: TextIO) -> None:
+    """Write the whole report to `stream`."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(file=stream, highlight=False, width=None if stream.isatty() else NARROWEST)
+
+    def say(line: str) -> None:
+        console.print(Text(line), soft_wrap=True)
+
+    say(headline(result))
+    say(f"{result.input_path} → {result.output_path}, for {result.target}, {result.io} in and out")
+    console.print(_sizes(result.original, result.compressed))
+    console.print(_layers(result.layers))
+    say(evidence_line(result.evidence))
+    for line in search_lines(result):
+        say(line)
+    say(verification_line(result.verification))
+    for note in result.notes:
+        say(f"note: {note}")
+    for line in provenance_lines(result):
+        say(line)
+
+
+def _sizes(original: StoredFigures, compressed: StoredFigures) -> object:
+    from rich.table import Table
+
+    table = Table("", "original", "compressed", "kept", box=None, pad_edge=False)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, field in (
+        ("parameters", "params"),
+        ("stored weight bytes", "stored_weight_bytes"),
+        ("file bytes", "file_bytes"),
+        ("multiply-accumulates", "macs"),
+    ):
+        before, after = getattr(original, field), getattr(compressed, field)
+        table.add_row(name, f"{before:,}", f"{after:,}", f"{100 * after / max(1, before):.1f} %")
+    return table
+
+
+def _layers(layers: tuple[LayerReport, ...]) -> object:
+    from rich.table import Table
+
+    table = Table("layer", "becomes", "density", "bytes", "MACs", "predicted loss", box=None, pad_edge=False)
+    for column in table.columns[2:]:
+        column.justify = "right"
+    for layer in layers:
+        table.add_row(
+            layer.name,
+            becomes(layer),
+            "" if layer.density is None else percent(layer.density),
+            change(layer.bytes_before, layer.bytes_after),
+            change(layer.macs_before, layer.macs_after),
+            "" if layer.predicted_loss is None else f"{layer.predicted_loss:.2g}",
+        )
+    return table
+
+
+def becomes(layer: LayerReport) -> str:
+    """For example "tucker2 12×14 + unstructured", "dense", "left: depthwise"."""
+    if layer.reason is not None:
+        return f"left: {layer.reason}"
+    chain, *structure = layer.choice.split("+")
+    parts = [] if chain == "none" else [" ".join([chain, "×".join(map(str, layer.ranks))]).strip()]
+    return " + ".join(parts + structure)
+
+
+def change(before: int | None, after: int | None) -> str:
+    """For example "9,216 → 4,011"; one number where it stays."""
+    if before is None or after is None:
+        return "" if after is None else f"{after:,}"
+    return f"{after:,}" if before == after else f"{before:,} → {after:,}"
+
+
+def evidence_line(evidence: Evidence) -> str:
+    """What the file loses, how that is known, and how well."""
+    known = {
+        "measured": f"{evidence.metric}, measured",
+        "bounded": f"{evidence.metric}, which bounds the loss of accuracy,",
+        "estimated": f"{evidence.metric}, estimated",
+    }[evidence.tier]
+    figures = [amount(evidence.metric, evidence.loss)]
+    if evidence.original is not None and evidence.compressed is not None:
+        before, after = (
+            f"{v:.3g}" if evidence.metric == "score" else _percent1(v) for v in (evidence.original, evidence.compressed)
+        )
+        figures = [f"{before} → {after}", f"loss {figures[0]}"]
+    if evidence.interval is not None:
+        low, high = (amount(evidence.metric, v).removesuffix(" points") for v in evidence.interval)
+        figures.append(f"95 % interval {low} to {high}")
+    if evidence.upper_bound is not None:
+        figures.append(f"at most {_percent1(evidence.upper_bound)} (exact, 95 %)")
+    if evidence.p_value is not None:
+        figures.append(f"McNemar p = {evidence.p_value:.2g}")
+    return f"{known} on {evidence.examples:,} examples ({evidence.source}): {', '.join(figures)}"
+
+
+def search_lines(result: Result) -> list[str]:
+    """What the search asked for and saw; nothing where there was none."""
+    evidence, lines = result.evidence, []
+    metric = evidence.metric
+    loss = "loss" if metric in ("accuracy", "score") else metric
+    if result.max_acc_loss is not None:
+        lines.append(f"asked: a {loss} of at most {amount(metric, result.max_acc_loss)}")
+    if evidence.search_loss is not None:
+        lines.append(
+            f"search: {evidence.evaluations} files measured, {loss} {amount(metric, evidence.search_loss)} on its own "
+            f"{evidence.search_examples:,} examples"
+        )
+    if result.predicted_loss is not None:
+        lines.append(f"predicted loss of the plan: {result.predicted_loss:.3g} nats")
+    return lines
+
+
+def verification_line(verification: Verification) -> str:
+    """The file, loaded back and run."""
+    seen = [] if verification.snr_db is None else [f"SNR {verification.snr_db:.1f} dB"]
+    if verification.top1_agreement is not None:
+        seen.append(f"top-1 agreement {_percent1(verification.top1_agreement)}")
+    operators = ", ".join(f"{count} {name}" for name, count in verification.operators)
+    return (
+        f"verified in {verification.interpreter} against the float original on {verification.examples:,} examples "
+        f"({verification.source}): {', '.join(seen)}; operators: {operators}"
+    )
+
+
+def provenance_lines(result: Result) -> list[str]:
+    """Where the bytes came from."""
+    p = result.provenance
+    gates = ", ".join(f"{name} {'kept' if kept else 'dropped'}" for name, kept in p.gates)
+    calibration = f"calibrated on {p.calibration_source} {p.calibration_hash[:12]}".rstrip()
+    lines = [f"seed {p.seed}, model {p.model_hash[:12]}, {calibration}" + (f"; {gates}" if gates else "")]
+    lines.append(", ".join(f"{name} {version}" for name, version in p.versions))
+    used = [] if p.seconds is None else [f"{p.seconds:.0f} s"]
+    if p.peak_memory_bytes is not None:
+        used.append(f"{p.peak_memory_bytes / 2**30:.2f} GiB at most")
+    return lines + ([", ".join(used)] if used else [])
+
+
+def amount(metric: str, loss: float) -> str:
+    """A loss in the unit of its metric: "1.25 points" of accuracy, 0.021 of a score, else a share as "2.0 %"."""
+    if metric == "accuracy":
+        return f"{points(loss)} points"
+    return f"{loss:.3g}" if metric == "score" else _percent1(loss)
+
+
+def points(share: float) -> str:
+    """A difference of accuracies in percentage points: 0.0125 → "1.25"."""
+    return f"{round(100 * share, 2) + 0.0:.2f}"  # adding 0.0 makes −0.0 plain
+
+
+def _percent1(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f} %"

@@ -1,0 +1,87 @@
+"""The inputs that teach the search and the quantizer: the user's own, unlabelled, or synthetic ones from the cache."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+
+from compiler.datafree.synthesize import synthesize
+from compiler.evidence.load_data import load_data
+from compiler.frontend.read_network import Network
+from compiler.options import Options
+from compiler.report.progress import Progress
+from compiler.run.cache import Cache, key_of
+
+# Work that synthesis may cost, in multiply-accumulates of forward passes: half a minute on two cores.
+WORK = 1.0e12
+MOST, LEAST = 320, 32
+MOST_STEPS, LEAST_STEPS = 50, 16
+LARGEST_BATCH_VALUES = 160 * 32 * 32 * 3  # input values in one batch
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How many inputs, in batches of how many, for how many steps."""
+
+    count: int
+    batch: int
+    steps: int
+
+
+def effort(macs: int, input_values: int) -> Effort:
+    """As many inputs and steps as WORK buys for a network of `macs` and `input_values` an example."""
+    count = int(np.clip(WORK / (MOST_STEPS * max(macs, 1)), LEAST, MOST)) // 2 * 2
+    steps = int(np.clip(WORK / (count * max(macs, 1)), LEAST_STEPS, MOST_STEPS))
+    batches = max(1, -(-count * input_values // LARGEST_BATCH_VALUES))
+    batch = max(min(LEAST, count), -(-count // batches))
+    return Effort(count, batch, steps)
+
+
+def calibration_inputs(
+    network: Network, options: Options, cache: Cache, progress: Progress
+) -> tuple[tuple[np.ndarray, ...], str]:
+    """(one float32 array (n, …) per model input, where they come from)."""
+    if options.calibration_data is not None:
+        return users_inputs(network, options)
+    seed, input_range = options.seed, options.input_range
+    macs = sum(site.macs for site in network.inventory.sites)
+    plan = effort(macs, sum(int(np.prod(shape)) for shape in network.input_shapes))
+    key = key_of("inputs", network.hash, seed, input_range, plan, rooms=("datafree", "frontend"))
+    stored = cache.get(key)
+    if stored is not None:
+        with np.load(io.BytesIO(stored)) as entry:
+            return tuple(entry[f"x{i}"] for i in range(len(network.input_shapes))), str(entry["source"])
+    progress.stage("Synthesising inputs", total=plan.steps * -(-plan.count // plan.batch))
+    made = synthesize(
+        network.normal,
+        network.normal_logits,
+        plan.count,
+        seed=seed,
+        classifier=network.classifier,
+        input_range=input_range,
+        steps=plan.steps,
+        batch=plan.batch,
+        advance=progress.advance,
+    )
+    buffer = io.BytesIO()
+    np.savez(buffer, source=np.array(made.source), **{f"x{i}": x for i, x in enumerate(made.inputs)})
+    cache.put(key, buffer.getvalue())
+    return made.inputs, made.source
+
+
+def users_inputs(network: Network, options: Options) -> tuple[tuple[np.ndarray, ...], str]:
+    """At most MOST of the inputs that `--calibration_data` names; labels are not looked at."""
+    assert options.calibration_data is not None
+    shapes = network.input_shapes
+    data = load_data(
+        options.calibration_data,
+        input_shape=shapes if len(shapes) > 1 else shapes[0],
+        input_scale=options.input_scale,
+        input_mean=options.input_mean,
+        input_std=options.input_std,
+        limit=MOST,
+        flag="--calibration_data",
+    )
+    return data.inputs(), f"{len(data)} inputs of {data.name}"

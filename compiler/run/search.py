@@ -1,0 +1,156 @@
+"""From menus to the plan that is kept: a budget is solved once, a bound is searched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from compiler.errors import BadInput, Infeasible
+from compiler.result import Evidence
+from compiler.run.cache import key_of
+from compiler.run.cached_menus import Menus, cached_menus
+from compiler.run.calibrate_menus import calibrate_menus
+from compiler.run.menus import menus
+from compiler.run.plan_json import read_plan
+from compiler.run.session import Built, Emitted, Session
+from compiler.solver.candidates import menu_of
+from compiler.solver.fixed_loss import Tried, fixed_loss
+from compiler.solver.fixed_params import fixed_params, smallest_factor
+from compiler.surgery.set_kernels import kernel_of
+from compiler.types import Cost
+
+CORRECTIONS = 3
+MEASURED = {"params": "stored_weight_bytes", "bytes": "file_bytes", "macs": "macs"}
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """The plan carried out, what it loses on the report half, and how the search came to it."""
+
+    built: Built
+    evidence: Evidence
+    search_loss: float | None = None
+    evaluations: int = 0
+    notes: tuple[str, ...] = ()
+
+
+def search(session: Session, original: Emitted) -> Found:
+    """The plan of `--method`, built and measured."""
+    options = session.options
+    offered = offer(session)
+    whole = Cost(original.figures.stored_weight_bytes, original.figures.file_bytes, original.figures.macs)
+    inventory, target = session.network.inventory, session.target
+
+    def attempt(factor: float) -> Built:
+        """The file decides whether a budget is kept; where prices were too low, their error is taken off and given
+        another try."""
+        granted = factor
+        for _ in range(CORRECTIONS):
+            solution = fixed_params(offered, inventory, target, whole, granted, options.budget)
+            built = session.build(solution.choices, solution.losses, solution.predicted_loss)
+            over = share(built.emitted, original, options.budget) - factor
+            if over <= 0:
+                break
+            granted -= over + 1e-4
+        return built
+
+    if options.method == "fixed_params":
+        built = attempt(options.compression_factor)
+        return Found(built, session.measure(built.emitted.tflite, "report"))
+
+    count = 0
+
+    def measured(factor: float) -> tuple[Built, float]:
+        nonlocal count
+        count += 1
+        built = attempt(factor)
+        return built, session.measure(built.emitted.tflite, "search").loss
+
+    lowest = smallest_factor(offered, inventory, target, whole, options.budget)
+    tried = fixed_loss(measured, lowest, options.max_acc_loss, say=session.progress.best)
+    return confirmed(session, tried, count)
+
+
+def share(emitted: Emitted, original: Emitted, budget: str) -> float:
+    """What an emitted file keeps of the original's, in the unit of the budget."""
+    field = MEASURED[budget]
+    return getattr(emitted.figures, field) / getattr(original.figures, field)
+
+
+def confirmed(session: Session, tried: list[Tried[Built]], evaluations: int) -> Found:
+    """The most compressed attempt that the report half does not refute, stepping back once."""
+    bound = session.options.max_acc_loss
+    for stepped_back, attempt in enumerate(reversed(tried[-2:])):
+        evidence = session.measure(attempt.attempt.emitted.tflite, "report")
+        certain = evidence.interval[0] if evidence.interval else evidence.loss
+        if session.examples.halves is None or certain <= bound:
+            notes = ("the report half refuted the smallest plan, so this is the one before it",) if stepped_back else ()
+            return Found(attempt.attempt, evidence, attempt.loss, evaluations, notes)
+    raise Infeasible(
+        f"--max_acc_loss {bound:g} was met on the half that the search used but not on the other, even one step back; "
+        "give more --data or ask for a larger loss."
+    )
+
+
+def offer(session: Session) -> Menus:
+    """The menus of all sites, from the cache where nothing that they depend on has changed."""
+    options, network, knowledge = session.options, session.network, session.knowledge
+    menu = menu_of(options.compression_type, options.pruning_structure, options.block_size)
+    for structure, _ in menu.structures:
+        if options.pruning_structure != "auto":
+            session.target.refuse_structure(structure)
+    refuse_blocks(session)
+    sites = network.inventory.sites
+    kernels = {site.name: kernel_of(network.folded, site.name)[0] for site in sites}
+    key = key_of(
+        "menus", network.hash, knowledge.calibration_hash, network.inventory, menu, options.target, options.seed,
+        rooms=("datafree", "decompose", "sparsity", "solver", "backend", "frontend", "surgery", "run"),
+    )  # fmt: skip
+
+    def make() -> Menus:
+        session.progress.stage("Pricing candidates", total=2 * len(sites))
+        priced = menus(
+            network.inventory,
+            kernels,
+            knowledge.metrics,
+            session.target,
+            menu,
+            jobs=options.jobs,
+            advance=session.progress.advance,
+        )
+        return calibrate_menus(network, knowledge, priced, session.progress.advance)
+
+    return cached_menus(key, session.cache, make)
+
+
+def refuse_blocks(session: Session) -> None:
+    """A block that was asked for has to divide the channels of one site at least."""
+    options = session.options
+    if options.pruning_structure != "block":
+        return
+    b_in, b_out = options.block_size
+    sites = session.network.inventory.sites
+    if not any(site.c_in % b_in == 0 and site.c_out % b_out == 0 for site in sites if site.kind == "conv"):
+        channels = ", ".join(f"{site.name} {site.c_in}×{site.c_out}" for site in sites[:3])
+        raise BadInput(
+            f"--block_size {b_in},{b_out} divides the channels of no convolution ({channels}, …); choose divisors of "
+            "c_in,c_out."
+        )
+
+
+def replayed(session: Session, original: Emitted) -> Found:
+    """The plan of `--plan`, carried out without a search."""
+    assert session.options.plan is not None
+    plan = read_plan(session.options.plan)
+    name = session.options.plan.name
+    if plan.model_hash != session.network.hash:
+        raise BadInput(f"--plan '{name}' was made for another network; give that one, or leave --plan out.")
+    if plan.target != session.options.target:
+        raise BadInput(f"--plan '{name}' is for target {plan.target}; give --target {plan.target}.")
+    if {n for n, _ in plan.choices} != {s.name for s in session.network.inventory.sites}:
+        raise BadInput(f"--plan '{name}' names other layers than are compressible here; give the same --exclude.")
+    for layer, choice in plan.choices:
+        session.target.check(session.network.inventory.site(layer), choice)
+    same = plan.calibration_hash == session.knowledge.calibration_hash
+    notes = () if same else ("calibration inputs differ from the plan's, so bytes will differ too",)
+    built = session.build(plan.choices, (), plan.predicted_loss, plan.gates)
+    return Found(built, session.measure(built.emitted.tflite, "report"), notes=notes)

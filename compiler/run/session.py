@@ -1,0 +1,109 @@
+"""What every stage of one run shares, and the two things that all of them do: make a file, and measure it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import keras
+import numpy as np
+
+from compiler.backend.emit import emit
+from compiler.backend.stored_bytes import macs
+from compiler.backend.targets.target import Target
+from compiler.backend.verify import run
+from compiler.datafree.study import Study
+from compiler.frontend.read_network import Network
+from compiler.options import Options
+from compiler.report.progress import Progress
+from compiler.result import Evidence, StoredFigures
+from compiler.run.cache import Cache
+from compiler.run.examples import Examples
+from compiler.surgery.realise import Gates, Realised, realise
+from compiler.surgery.split_convs import split_convs
+from compiler.types import Choice
+
+
+@dataclass(frozen=True, eq=False)
+class Emitted:
+    """A file in memory, the Keras model that it was quantized from, and its size."""
+
+    tflite: bytes
+    model: keras.Model
+    figures: StoredFigures
+
+
+@dataclass(frozen=True, eq=False)
+class Built:
+    """One plan carried out: choices, factors, file."""
+
+    choices: tuple[tuple[str, Choice], ...]
+    losses: tuple[float, ...]  # predicted, nats, in the order of `choices`; () where a plan was replayed
+    predicted_loss: float
+    realised: Realised
+    emitted: Emitted
+
+
+@dataclass(frozen=True, eq=False)
+class Session:
+    """One run of the compiler on one network."""
+
+    options: Options
+    target: Target
+    network: Network
+    knowledge: Study
+    examples: Examples
+    cache: Cache
+    progress: Progress
+
+    def emit_original(self) -> Emitted:
+        """The original network's int8 file, by the same converter and writer: what all sizes are compared with."""
+        self.progress.stage("Emitting the original for comparison")
+        return self.emit(self.network.folded)
+
+    def emit(self, model: keras.Model, blocks: tuple[tuple[int, int], ...] = ()) -> Emitted:
+        calibration = (*zip(self.knowledge.inputs, self.knowledge.held_out, strict=True),)
+        joined = [np.concatenate(parts) for parts in calibration]
+        tflite = emit(model, joined, self.target, io=self.options.io, blocks=blocks)  # type: ignore[arg-type]
+        stored = self.target.stored(tflite)
+        return Emitted(
+            tflite, model, StoredFigures(stored.params, stored.weight_bytes, stored.file_bytes, macs(tflite))
+        )
+
+    def build(
+        self,
+        choices: tuple[tuple[str, Choice], ...],
+        losses: tuple[float, ...],
+        predicted_loss: float,
+        decided: Gates | None = None,
+    ) -> Built:
+        """Fit, refit, split and emit a plan."""
+        chosen: Mapping[str, Choice] = dict(choices)
+        sites = self.network.inventory.sites
+        self.progress.stage(f"Fitting {sum(not c.is_dense for c in chosen.values())} layers", total=len(sites))
+        realised = realise(
+            self.network,
+            self.knowledge,
+            chosen,
+            seed=self.options.seed,
+            jobs=self.options.jobs,
+            recover=self.options.recover == "synthetic" if decided is None else "recover" in dict(decided),
+            decided=decided,
+            advance=self.progress.advance,
+        )
+        self.progress.stage("Emitting the file")
+        model = split_convs(self.network.folded, realised.fitted, chosen, self.network.inventory, self.target)
+        blocks = tuple({c.block for c in chosen.values() if c.block is not None})
+        return Built(choices, losses, predicted_loss, realised, self.emit(model, tuple(sorted(blocks))))
+
+    @cached_property
+    def original_outputs(self) -> list[np.ndarray]:
+        """The float original's outputs on all examples."""
+        return self.examples.outputs_of(self.network.normal)
+
+    def measure(self, tflite: bytes, part: str) -> Evidence:
+        """The loss of a file on the "search" or the "report" part of the examples."""
+        indices = self.examples.part(part)
+        compressed = run(tflite, list(self.examples.inputs(indices)), threads=self.options.jobs)
+        return self.examples.judge([z[indices] for z in self.original_outputs], compressed, part)

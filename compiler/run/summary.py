@@ -1,0 +1,121 @@
+"""Check the emitted file against every claim, and say what it is: the `Result`."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import resource
+import sys
+from dataclasses import replace
+from itertools import repeat
+
+import keras
+import numpy as np
+
+from compiler.backend.verify import verify
+from compiler.errors import CheckFailed
+from compiler.frontend.feed import feed
+from compiler.result import Evidence, Provenance, Result, Verification, report_left, report_site
+from compiler.run.search import MEASURED, Found, share
+from compiler.run.session import Emitted, Session
+from compiler.types import DENSE
+
+SAMPLES = 64  # inputs on which the file is compared with its float model
+PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "ai-edge-litert", "flatbuffers")
+
+
+def summarise(session: Session, original: Emitted, found: Found, seconds: float) -> Result:
+    """Verify the file (operators, types, agreement with its float model, budget) and gather what is known of it.
+
+    Raises CheckFailed where a claim does not hold.
+    """
+    options, network, built = session.options, session.network, found.built
+    verification = verified(session, built.emitted)
+    check_budget(session, original, built.emitted)
+    cost = session.target.cost
+    rows = tuple(
+        report_site(site, choice, cost(site, DENSE), cost(site, choice), loss)
+        for site, (_, choice), loss in zip(
+            network.inventory.sites, built.choices, built.losses or repeat(None), strict=False
+        )
+    ) + tuple(report_left(left) for left in network.inventory.left)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return Result(
+        input_path=str(options.input_path),
+        output_path=str(options.output_path),
+        method=options.method,
+        budget=options.budget,
+        target=options.target,
+        io=options.io,
+        original=original.figures,
+        compressed=built.emitted.figures,
+        layers=rows,
+        evidence=with_search(session, found),
+        verification=verification,
+        provenance=Provenance(
+            versions=versions(),
+            seed=options.seed,
+            model_hash=network.hash,
+            calibration_source=session.knowledge.source,
+            calibration_hash=session.knowledge.calibration_hash,
+            gates=built.realised.gates,
+            settings=settings(session),
+            seconds=seconds,
+            peak_memory_bytes=peak,
+        ),
+        asked_factor=options.compression_factor if options.method == "fixed_params" else None,
+        max_acc_loss=options.max_acc_loss if options.method == "fixed_loss" else None,
+        predicted_loss=built.predicted_loss,
+        notes=found.notes,
+    )
+
+
+def with_search(session: Session, found: Found) -> Evidence:
+    """The evidence with what the search saw."""
+    seen = len(session.examples.part("search")) if found.evaluations else 0
+    return replace(found.evidence, search_loss=found.search_loss, search_examples=seen, evaluations=found.evaluations)
+
+
+def verified(session: Session, emitted: Emitted) -> Verification:
+    """The file beside the float model that it was made from, on held-out inputs."""
+    inputs = [x[:SAMPLES] for x in session.knowledge.held_out]
+    expected = [np.asarray(z) for z in keras.tree.flatten(emitted.model.predict_on_batch(feed(emitted.model, inputs)))]
+    seen = verify(emitted.tflite, expected, inputs, io=session.options.io)
+    return Verification(
+        interpreter=f"ai_edge_litert {importlib.metadata.version('ai-edge-litert')}, XNNPACK",
+        examples=seen.samples,
+        source="held-out calibration inputs",
+        snr_db=seen.snr_db,
+        top1_agreement=seen.top1_agreement if session.network.classifier else None,
+        operators=seen.operators,
+    )
+
+
+def check_budget(session: Session, original: Emitted, emitted: Emitted) -> None:
+    """The budget in the emitted file, not in the plan."""
+    options = session.options
+    if options.method != "fixed_params" or options.plan is not None:
+        return
+    kept = share(emitted, original, options.budget)
+    if kept > options.compression_factor:
+        unit = MEASURED[options.budget].replace("_", " ")
+        raise CheckFailed(
+            f"the file keeps {100 * kept:.2f} % of the original's {unit}, more than the "
+            f"{100 * options.compression_factor:g} % asked for; ask for a little less, and report this network."
+        )
+
+
+def versions() -> tuple[tuple[str, str], ...]:
+    """Of everything that the bytes depend on."""
+    found = [("python", platform.python_version())]
+    found += [(name, importlib.metadata.version(name)) for name in PACKAGES]
+    found.append(("onednn", os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default")))
+    return tuple(found)
+
+
+def settings(session: Session) -> tuple[tuple[str, str], ...]:
+    """The flags that change the result."""
+    options = session.options
+    names = ("pruning_structure", "block_size", "compression_type", "method", "budget", "input_range", "io", "exclude")
+    return tuple((name, str(getattr(options, name))) for name in (*names, "recover", "calibration_data"))

@@ -1,0 +1,33 @@
+"""All files of a run or none: each is written beside its place under a temporary name, then all are renamed."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from compiler.errors import BadInput
+
+
+def write_files(contents: Mapping[Path, bytes]) -> None:
+    """Write every file; on an error the old ones stay whole. Raises BadInput where the folder refuses."""
+    staged: dict[Path, Path] = {}
+    try:
+        for path, content in contents.items():
+            if path.is_dir():  # found out by `replace`, after others have been
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            staged[path] = path.with_name(f".{path.name}.{os.getpid()}.part")
+            with open(staged[path], "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        for path, part in staged.items():
+            os.replace(part, path)
+    except OSError as error:
+        raise BadInput(
+            f"'{path}' can't be written ({error.strerror}); free the disk or choose another --output_path."
+        ) from None
+    finally:
+        for part in staged.values():
+            part.unlink(missing_ok=True)
