@@ -1,0 +1,73 @@
+/*
+ * Instructions of single convolutions on an emulated board: dense against sparse at several densities. Values are
+ * random; counts depend on them only where a bitmap is walked.
+ */
+#include "count.h"
+#include "kernels.h"
+
+#include <stdio.h>
+
+#define MOST_VALUES 65536
+#define MOST_CHANNELS 256
+
+static int8_t input[MOST_VALUES], output[MOST_VALUES], weights[MOST_VALUES];
+static uint8_t bitmap[MOST_VALUES / 8 + 3];
+static int32_t bias[MOST_CHANNELS], multiplier[MOST_CHANNELS];
+static int8_t shift[MOST_CHANNELS];
+static uint32_t state = 1;
+
+static uint32_t next(void)
+{
+    state ^= state << 13;
+    state ^= state >> 17;
+    state ^= state << 5;
+    return state;
+}
+
+static void measure(const char *name, conv2d_row_s8 *row, int side, int channels, int k, int percent)
+{
+    const unsigned positions = (unsigned)(side * side), taps = (unsigned)(k * k);
+    const unsigned products = positions * taps * (unsigned)channels * (row == depthwise_s8 ? 1u : (unsigned)channels);
+    conv2d_params conv = {.row = row, .weights = weights, .bitmap = bitmap, .bias = bias, .multiplier = multiplier,
+        .shift = shift, .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1, .b_in = 4, .b_out = 4,
+        .per_channel = 1, .zero_in = -128, .min = -128, .max = 127};
+
+    conv.h_in = conv.w_in = conv.h_out = conv.w_out = (uint16_t)side;
+    conv.c_in = conv.c_out = (uint16_t)channels;
+    conv.k_h = conv.k_w = (uint8_t)k;
+    conv.pad_top = conv.pad_left = (uint8_t)(k / 2);
+    for (unsigned i = 0; i < sizeof bitmap; i++) {
+        bitmap[i] = 0;
+        for (int bit = 0; bit < 8; bit++) {
+            bitmap[i] |= (uint8_t)((next() % 100 < (unsigned)percent) << bit);
+        }
+    }
+    count_start();
+    conv2d_rows_s8(&conv, input, output);
+    printf("%s %d %d %d %d %u %lu\n", name, side, channels, k, percent, products, (unsigned long)count_stop());
+}
+
+int main(void)
+{
+    static const int shapes[][2] = {{32, 16}, {16, 32}, {8, 64}};
+
+    for (unsigned i = 0; i < MOST_VALUES; i++) {
+        input[i] = (int8_t)next();
+        weights[i] = (int8_t)next();
+    }
+    for (unsigned o = 0; o < MOST_CHANNELS; o++) {
+        multiplier[o] = 0x5a000000;
+        shift[o] = -9;
+    }
+    for (unsigned i = 0; i < sizeof shapes / sizeof *shapes; i++) {
+        const int side = shapes[i][0], channels = shapes[i][1];
+        measure("dense", conv2d_dense_s8, side, channels, 3, 100);
+        measure("1x1", conv2d_1x1_s8, side, channels, 1, 100);
+        measure("depthwise", depthwise_s8, side, channels, 3, 100);
+        for (int percent = 50; percent >= 5; percent = percent > 25 ? 25 : percent > 10 ? 10 : percent - 5) {
+            measure("bitmap", conv2d_sparse_bitmap_s8, side, channels, 3, percent);
+            measure("block4x4", conv2d_sparse_block_s8, side, channels, 3, percent);
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,95 @@
+"""What is measured: networks with the images they are measured on, and suites of runs of `scripts/compress.py`.
+
+The networks and images are not part of the repository; they are looked for in `../shared` (models, data), and rows
+whose files are missing are left out with a line that says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+CARRIED = Path(__file__).resolve().parents[1] / "models"
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A trained network, its images and the flags that turn them into its inputs."""
+
+    file: Path
+    data: str
+    inputs: tuple[str, ...] = ()
+
+    @property
+    def missing(self) -> Path | None:
+        """A file that is not there, if any."""
+        needed = [self.file] + ([Path(self.data)] if "/" in self.data else [])
+        return next((path for path in needed if not path.exists()), None)
+
+
+def shared(file: str, data: str, *inputs: str) -> Network:
+    return Network(SHARED / "models" / file, str(SHARED / "data" / data), inputs)
+
+
+IMAGENET_UNITS = (
+    "--input_scale=255",
+    "--input_mean=.485,.456,.406",
+    "--input_std=.229,.224,.225",
+)
+RESNET32_UNITS = ("--input_mean=125.307,122.95,113.865", "--input_std=62.9932,62.0887,66.7048")
+NETWORKS = {
+    "digits": Network(CARRIED / "digits.keras", "digits"),
+    "resnet8": shared("resnet8_cifar10.h5", "cifar10_exact_dev.npz"),
+    "resnet20": shared("resnet20_cifar10.keras", "cifar10_exact_dev.npz", *IMAGENET_UNITS),
+    "resnet20_jpeg": shared("resnet20_cifar10_jpeg.keras", "cifar10_jpeg_dev.npz", *IMAGENET_UNITS),
+    "resnet32": shared("resnet32_cifar10.h5", "cifar10_exact_dev.npz", *RESNET32_UNITS),
+    "vgg8_jpeg": shared("vgg8_cifar10_jpeg.keras", "cifar10_jpeg_dev.npz"),
+    "mobilenet": shared("mobilenet_v1_025_imagenet.h5", "imagenet_dev", "--input_scale=127.5", "--input_mean=1"),
+    "ds_cnn": shared("ds_cnn_kws.h5", "kws_dev.npz"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One row: a name, the network, and the flags beside those of the network."""
+
+    name: str
+    network: str
+    flags: tuple[str, ...]
+
+
+BUDGETS = (0.7, 0.6, 0.5, 0.4, 0.3)
+WHOLE_CURVE = (0.9, 0.8, 0.7, 0.6, 0.5)
+STRUCTURES = ("unstructured", "filter", "channel", "block")
+VARIANTS = (*(("hybrid", s) for s in STRUCTURES), *(("spars", s) for s in STRUCTURES), ("tucker", "auto"))
+
+
+def curves() -> list[Run]:
+    """Drop against the share of stored weights kept, default settings."""
+    roomy = [(n, b) for n in ("resnet20_jpeg", "resnet20", "resnet32", "vgg8_jpeg") for b in BUDGETS]
+    tight = [(n, b) for n in ("resnet8", "mobilenet", "ds_cnn") for b in WHOLE_CURVE]
+    return [Run(f"{n} {b:.2f}", n, (f"--compression_factor={b}",)) for n, b in roomy + tight]
+
+
+def matrix() -> list[Run]:
+    """Every structure, compression type and method, on five networks."""
+    rows = []
+    for network in ("resnet8", "resnet20", "resnet32", "mobilenet", "ds_cnn"):
+        for kind, structure in VARIANTS:
+            for method in ("--method=fixed_params", "--method=fixed_loss"):
+                bound = () if "params" in method else ("--max_acc_loss=0.02",)
+                flags = (f"--compression_type={kind}", f"--pruning_structure={structure}", method, *bound)
+                if method == "--method=fixed_params":
+                    flags += ("--compression_factor=0.6",)
+                rows.append(Run(f"{network} {kind} {structure} {method[9:]}", network, flags))
+    return rows
+
+
+def quick() -> list[Run]:
+    """The carried network alone."""
+    return [Run(f"digits {b:.2f}", "digits", (f"--compression_factor={b}",)) for b in (0.7, 0.5, 0.35)]
+
+
+SUITES: dict[str, Callable[[], list[Run]]] = {"quick": quick, "curves": curves, "matrix": matrix}

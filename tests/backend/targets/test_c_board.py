@@ -1,0 +1,52 @@
+"""Emitted networks on emulated Cortex-M boards: LiteRT's bytes, counts that repeat, sizes of the linked image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from compiler.backend.targets.c import board as board_module
+from compiler.backend.targets.c import emit
+from compiler.backend.targets.c.board import BOARDS, missing_tools, run_on_board
+from compiler.errors import CheckFailed
+from tests.kernels.litert import run
+from tests.kernels.random_network import RandomNetwork
+
+
+def network() -> bytes:
+    net = RandomNetwork((10, 9, 3))
+    x = net.conv(net.input, 8, (3, 3), relu=True)
+    y = net.conv(net.conv(net.conv(x, 4), 5, (3, 3)), 8)
+    x = net.add(y, net.conv(x, 8, (3, 3), density=0.2), relu=True)
+    x = net.conv(x, 8, (3, 3), (2, 2), depthwise=True, relu=True)
+    x = net.conv(x, 12, (1, 1), density=0.3, block=(4, 4))
+    pooled = net.pool(x, x.shape[1:3], (1, 1))
+    return net.tflite(net.softmax(net.dense(net.reshape(pooled, (1, 12)), 10)))
+
+
+@pytest.mark.skipif(bool(missing_tools()), reason=f"needs {', '.join(missing_tools())} (kernels/apt.txt)")
+@pytest.mark.parametrize("name", ["cortex-m4", "cortex-m55"])
+@pytest.mark.parametrize("options", [(), ("-DKERNELS_SIMD=1",)])
+def test_a_board_computes_what_litert_does(tmp_path: Path, name: str, options: tuple[str, ...]) -> None:
+    tflite = network()
+    emitted = emit(tflite, tmp_path / "net")
+    inputs = np.random.default_rng(0).integers(-128, 128, (2, 10 * 9 * 3)).astype(np.int8)
+    expected = np.stack([run(tflite, x).ravel() for x in inputs])
+    first = run_on_board(tmp_path / "net", inputs, BOARDS[name], tmp_path / "board", options)
+    assert np.array_equal(first.outputs, expected)
+    assert first.static_bytes == emitted.arena_bytes
+    assert emitted.constant_bytes <= first.constant_bytes <= emitted.constant_bytes + 1000  # padding, tables of kernels
+    assert 2000 < first.code_bytes < 20000
+    assert 100 < first.stack_bytes < 2000
+    assert first.instructions > 100_000
+    if not options:
+        again = run_on_board(tmp_path / "net", inputs, BOARDS[name], tmp_path / "board")
+        assert again.instructions == first.instructions
+
+
+def test_missing_tools_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(board_module, "TOOLS", ("no-such-tool",))
+    with pytest.raises(CheckFailed, match=r"no-such-tool is not installed.*apt\.txt"):
+        run_on_board(tmp_path, np.zeros((1, 1)), BOARDS["cortex-m4"], tmp_path)

@@ -1,0 +1,170 @@
+"""The emitted C equals LiteRT's reference kernels, under the address and undefined-behaviour sanitizers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+
+from compiler.backend.targets.c import Emitted, emit
+from tests.backend.targets.c_runner import compile_network, run_network
+from tests.kernels.clib import COMPILER
+from tests.kernels.litert import run
+from tests.kernels.random_network import RandomNetwork, Value
+
+needs_compiler = pytest.mark.skipif(COMPILER is None, reason="needs a C compiler to compile the network")
+
+
+def assert_equal(tflite: bytes, folder: Path, **options: object) -> Emitted:
+    emitted = emit(tflite, folder, **options)  # type: ignore[arg-type]
+    interpreter_shape = (emitted_input_bytes(folder),)
+    inputs = np.random.default_rng(0).integers(-128, 128, (3, *interpreter_shape)).astype(np.int8)
+    expected = np.stack([run(tflite, x).ravel() for x in inputs])
+    assert np.ptp(expected.astype(int)) > 20, "the network's output is all but constant: it would hide errors"
+    assert np.array_equal(run_network(compile_network(folder), inputs), expected)
+    return emitted
+
+
+def emitted_input_bytes(folder: Path) -> int:
+    header = next(folder.glob("model.h")).read_text()
+    return int(header.split("MODEL_INPUT_BYTES ")[1].split()[0])
+
+
+def hybrid_layer(net: RandomNetwork, x: Value, c_out: int, r_in: int, r_out: int, strides: tuple[int, int]) -> Value:
+    """What the compiler makes of a 3×3 layer."""
+    first = net.conv(x, r_in)
+    core = net.conv(first, r_out, (3, 3), strides)
+    last = net.conv(core, c_out)
+    sparse = net.conv(x, c_out, (3, 3), strides, density=0.1)
+    return net.add(last, sparse, relu=True)
+
+
+def classifier(net: RandomNetwork, x: Value) -> Value:
+    pooled = net.pool(x, x.shape[1:3], (1, 1))
+    return net.softmax(net.dense(net.reshape(pooled, (1, x.shape[3])), 10))
+
+
+@needs_compiler
+@pytest.mark.parametrize("fuse", [False, True])
+def test_hybrid_network(tmp_path: Path, fuse: bool) -> None:
+    net = RandomNetwork((17, 15, 3))
+    x = net.conv(net.input, 12, (3, 3), (2, 2), relu=True)
+    y = hybrid_layer(net, x, 12, 5, 6, (1, 1))
+    x = net.add(x, y, relu=True)
+    x = hybrid_layer(net, x, 17, 4, 7, (2, 2))
+    emitted = assert_equal(net.tflite(classifier(net, x)), tmp_path / "net", fuse=fuse)
+    assert emitted.streamed == (2 if fuse else 0)
+    assert ("conv2d_hybrid_fused_s8.c" in emitted.files) == fuse
+    assert "conv2d_sparse_bitmap_s8.c" in emitted.files
+
+
+@needs_compiler
+def test_streaming_lowers_the_arena(tmp_path: Path) -> None:
+    net = RandomNetwork((32, 32, 16))
+    x = hybrid_layer(net, net.input, 16, 8, 8, (1, 1))
+    tflite = net.tflite(net.mean(x))
+    fused, apart = emit(tflite, tmp_path / "a"), emit(tflite, tmp_path / "b", fuse=False)
+    assert fused.arena_bytes < 0.7 * apart.arena_bytes
+
+
+@needs_compiler
+def test_chains_of_four_bottlenecks_and_separable_convolutions(tmp_path: Path) -> None:
+    net = RandomNetwork((16, 14, 4), seed=1)
+    x = net.conv(net.input, 9, (1, 1))  # first · vertical · horizontal · last
+    x = net.conv(x, 8, (3, 1), (2, 1))
+    x = net.conv(x, 7, (1, 3), (1, 2))
+    x = net.conv(x, 16, (1, 1), relu=True)
+    skip = x
+    x = net.conv(x, 24, (1, 1), relu=True)  # an inverted bottleneck
+    x = net.conv(x, 24, (3, 3), depthwise=True, relu=True)
+    x = net.conv(x, 16)
+    x = net.add(skip, x)
+    x = net.conv(x, 32, (5, 3), depthwise=True)  # a depthwise convolution of two kernels a channel, then a 1×1
+    x = net.conv(x, 6)
+    emitted = assert_equal(net.tflite(classifier(net, x)), tmp_path / "net")
+    assert emitted.streamed >= 2
+
+
+@needs_compiler
+def test_other_operators(tmp_path: Path) -> None:
+    net = RandomNetwork((12, 12, 5), seed=2)
+    x = net.pad(net.input, [(0, 0), (1, 2), (0, 1), (0, 0)])  # folded into the convolution
+    x = net.conv(x, 8, (3, 3), (2, 2), "VALID")
+    x = net.unary("RELU", x, x.scale * 0.6, -128)
+    x = net.pool(x, (2, 2), (1, 1), average=False)
+    x = net.mul_by_channel(x)
+    x = net.unary("LOGISTIC", x, 1 / 256, -128)
+    x = net.concatenate([x, net.pad(x, [(0, 0), (0, 0), (0, 0), (1, 2)])])
+    x = net.gather(x, np.array([3, 1, 0, 9, 9, 5, 15]))
+    x = net.unary("LEAKY_RELU", x, x.scale, 3, schema.LeakyReluOptionsT(alpha=0.2))
+    x = net.conv(x, 12, (3, 3), dilation=(2, 2), density=0.3, block=(1, 4))
+    x = net.unary("TANH", x, 1 / 128, 0)
+    x = net.dense(net.mean(x), 10, per_channel=False)
+    emitted = assert_equal(net.tflite(x), tmp_path / "net")
+    assert emitted.streamed == 0
+    assert "pad_s8.c" in emitted.files
+
+
+@needs_compiler
+@pytest.mark.parametrize("density", [0.1, 0.4])
+@pytest.mark.parametrize("block", [(1, 1), (4, 4)])
+def test_sparse_kernels_are_stored_sparse(tmp_path: Path, density: float, block: tuple[int, int]) -> None:
+    net = RandomNetwork((9, 11, 16), seed=3)
+    x = net.conv(net.input, 32, (3, 3), density=density, block=block, relu=True)
+    emitted = assert_equal(net.tflite(net.mean(x)), tmp_path / "net")
+    weights = 32 * 9 * 16
+    expected = "conv2d_sparse_bitmap_s8.c" if block == (1, 1) else "conv2d_sparse_block_s8.c"
+    assert expected in emitted.files
+    assert emitted.constant_bytes < weights * (density + 0.2) + 500
+    dense = emit(net.tflite(net.mean(x)), tmp_path / "dense", most_kept=0.0)
+    assert dense.constant_bytes > weights
+
+
+@needs_compiler
+def test_the_callers_input_is_left_as_it_is(tmp_path: Path) -> None:
+    net = RandomNetwork((6, 6, 2), seed=4)
+    tflite = net.tflite(net.mean(net.conv(net.input, 5, (3, 3))))
+    emit(tflite, tmp_path, name="tiny")
+    (tmp_path / "main.c").write_text(
+        """#include "tiny.h"
+#include <stdio.h>
+int main(void)
+{
+    static int8_t in[TINY_INPUT_BYTES], out[TINY_OUTPUT_BYTES];
+    if (fread(in, 1, sizeof in, stdin) != sizeof in) return 1;
+    const int8_t first = in[0];
+    tiny_run(in, out);
+    tiny_run(in, out);
+    for (int i = 0; i < TINY_OUTPUT_BYTES; i++) printf("%d ", out[i]);
+    return in[0] != first;
+}
+"""
+    )
+    x = np.random.default_rng(0).integers(-128, 128, (1, 72)).astype(np.int8)
+    assert np.array_equal(run_network(compile_network(tmp_path), x)[0], run(tflite, x).ravel())
+
+
+@needs_compiler
+@pytest.mark.parametrize("file", ["pretrainedResnet_quant", "kws_ref_model", "vww_96_int8"])
+def test_networks_of_others(shared: Path, tmp_path: Path, file: str) -> None:
+    path = shared / "models" / "tflite" / f"{file}.tflite"
+    if not path.exists():
+        pytest.skip(f"needs {file}.tflite of ../shared/models/tflite")
+    tflite = path.read_bytes()
+    emit(tflite, tmp_path / "net")
+    executable = compile_network(tmp_path / "net", ("-O2",))
+    rng = np.random.default_rng(0)
+    inputs = rng.integers(-128, 128, (4, emitted_input_bytes(tmp_path / "net"))).astype(np.int8)
+    expected = np.stack([run(tflite, x).ravel() for x in inputs])
+    assert np.array_equal(run_network(executable, inputs), expected)
+
+
+def test_the_same_bytes_twice(tmp_path: Path) -> None:
+    net = RandomNetwork((8, 8, 4), seed=5)
+    tflite = net.tflite(hybrid_layer(net, net.input, 6, 3, 3, (1, 1)))
+    emit(tflite, tmp_path / "a")
+    emit(tflite, tmp_path / "b")
+    for path in (tmp_path / "a").iterdir():
+        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import pytest
+
+from compiler.backend.sparsify import sparsify
+from compiler.backend.targets import TARGETS
+from compiler.backend.targets.graph import read_graph
+from compiler.backend.targets.plan_model import PlanModel
+from compiler.types import DENSE, Choice, ConvSite
+from tests.backend.targets.int8_network import Int8Network, residual_network
+
+SITES = (
+    ConvSite("stem", "conv", (3, 3), 4, 32, padding="same", positions=64, maps=((8, 8, 8, 8),)),
+    ConvSite("a", "conv", (3, 3), 32, 32, padding="same", positions=64, maps=((8, 8, 8, 8),)),
+    ConvSite("b", "conv", (3, 3), 32, 32, padding="same", positions=64, maps=((8, 8, 8, 8),)),
+    ConvSite("down", "conv", (3, 3), 32, 64, (2, 2), padding="same", positions=16, maps=((8, 8, 4, 4),)),
+    ConvSite("fc", "dense", (1, 1), 64, 10),
+)
+PLAN = {"a": Choice("tucker2", (8, 8)), "down": Choice("tucker2", (16, 16), "channel", kept=4)}
+
+
+@pytest.mark.parametrize("name", sorted(TARGETS))
+def test_the_dense_plan_is_the_original(name: str) -> None:
+    tflite, target = residual_network(32), TARGETS[name]
+    model = PlanModel(tflite, SITES, target)
+    assert model.arena_bytes({}) == target.estimate_arena(read_graph(tflite))
+    assert model.time_ratio({site.name: DENSE for site in SITES}) == 1
+
+
+@pytest.mark.parametrize("name", sorted(TARGETS))
+def test_sites_bound_the_arena_and_add_up_to_the_time(name: str) -> None:
+    model = PlanModel(residual_network(32), SITES, TARGETS[name])
+    assert all(model.site_arena_bytes(site, choice) <= model.arena_bytes(PLAN) for site, choice in PLAN.items())
+    change = sum(model.site_time(site, choice) - model.site_time(site, DENSE) for site, choice in PLAN.items())
+    assert model.time_ratio(PLAN) == pytest.approx(1 + change / model.original_time)
+
+
+def test_a_layer_split_beside_a_residual_needs_more_room() -> None:
+    """Dense, three maps of 32 are alive at "b"; with a branch beside a chain, a fourth is."""
+    model = PlanModel(residual_network(32), SITES, TARGETS["cortex_m"])
+    hybrid = Choice("tucker2", (32, 16), "channel", kept=8)
+    assert model.site_arena_bytes("b", hybrid) >= 4 * 8 * 8 * 32 > model.site_arena_bytes("b", DENSE) - 2000
+    assert model.arena_bytes({"b": hybrid}) > model.arena_bytes({})
+
+
+def test_a_shared_layer_takes_its_time_at_each_call() -> None:
+    network = Int8Network((8, 8, 8))
+    network.conv(8, 3)
+    kernel = network.graph.operators[0].inputs[1]
+    network.conv(8, 3)
+    network.graph.operators[1].inputs[1] = kernel
+    site = ConvSite("c", "conv", (3, 3), 8, 8, padding="same", calls=2, positions=128, maps=((8, 8, 8, 8),) * 2)
+    model = PlanModel(network.tflite(), [site], TARGETS["mobile"])
+    assert model.site_time("c", DENSE) == pytest.approx(model.original_time)
+
+
+def test_a_replaced_kernel_is_no_longer_expanded() -> None:
+    tflite = sparsify(residual_network(32, density=0.1))
+    model = PlanModel(tflite, SITES, TARGETS["mobile"])
+    freed = model.arena_bytes({}) - model.arena_bytes({"down": Choice("tucker2", (32, 32))})
+    assert freed == 9 * 32 * 64
+
+
+def test_a_layer_that_the_file_does_not_hold_has_no_say() -> None:
+    model = PlanModel(residual_network(16), SITES, TARGETS["mobile"])
+    assert model.site_time("a", Choice("tucker2", (8, 8))) == 0
+    assert model.arena_bytes({"a": Choice("tucker2", (8, 8))}) == model.arena_bytes({})

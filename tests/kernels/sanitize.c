@@ -1,0 +1,219 @@
+/*
+ * Every kernel on random shapes, each array in a heap block of exactly its size, for the address and
+ * undefined-behaviour sanitizers. Values don't matter here; places do.
+ */
+#include "kernels.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static uint32_t state = 1;
+
+static int32_t pick(int32_t low, int32_t high)
+{
+    state ^= state << 13;
+    state ^= state >> 17;
+    state ^= state << 5;
+    return low + (int32_t)(state % (uint32_t)(high - low + 1));
+}
+
+static void *fill(void *memory, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++) {
+        ((uint8_t *)memory)[i] = (uint8_t)pick(0, 255);
+    }
+    return memory;
+}
+
+static int8_t *values(int32_t n) { return fill(malloc((size_t)n), (size_t)n); }
+
+static int32_t span(int32_t k, int32_t dilation) { return (k - 1) * dilation + 1; }
+
+/* Weights of any format for an output of c_out channels; bitmaps are kept for `one_in` bits out of each. */
+static conv2d_params random_conv(conv2d_row_s8 *row, int32_t h, int32_t w, int32_t c, int32_t c_out, int32_t k_h,
+    int32_t k_w, int32_t stride_h, int32_t stride_w, int32_t dilation, int32_t pad_top, int32_t pad_left,
+    int32_t h_out, int32_t w_out)
+{
+    const int32_t b_in = pick(1, 6), b_out = pick(1, 6);
+    conv2d_params conv = {.row = row};
+    conv.h_in = (uint16_t)h, conv.w_in = (uint16_t)w, conv.c_in = (uint16_t)c;
+    conv.h_out = (uint16_t)h_out, conv.w_out = (uint16_t)w_out, conv.c_out = (uint16_t)c_out;
+    conv.k_h = (uint8_t)k_h, conv.k_w = (uint8_t)k_w;
+    conv.stride_h = (uint8_t)stride_h, conv.stride_w = (uint8_t)stride_w;
+    conv.dilation_h = conv.dilation_w = (uint8_t)dilation;
+    conv.pad_top = (uint8_t)pad_top, conv.pad_left = (uint8_t)pad_left;
+    conv.b_in = (uint8_t)b_in, conv.b_out = (uint8_t)b_out;
+    conv.per_channel = (uint8_t)pick(0, 1);
+    conv.zero_in = (int8_t)pick(-128, 127), conv.zero_out = (int8_t)pick(-128, 127);
+    conv.min = -128, conv.max = 127;
+
+    const int32_t factors = conv.per_channel ? c_out : 1;
+    int32_t *bias = malloc(sizeof *bias * (size_t)c_out), *multiplier = malloc(sizeof *multiplier * (size_t)factors);
+    for (int32_t o = 0; o < c_out; o++) {
+        bias[o] = pick(-100000, 100000);
+    }
+    int8_t *shift = malloc((size_t)factors);
+    for (int32_t o = 0; o < factors; o++) {
+        multiplier[o] = pick(0, 1) ? 0 : pick(1 << 30, INT32_MAX);
+        shift[o] = (int8_t)pick(-31, 3);
+    }
+    conv.bias = bias, conv.multiplier = multiplier, conv.shift = shift;
+
+    int32_t kept = k_h * k_w * (row == depthwise_s8 ? c_out : c * c_out);
+    if (row == conv2d_sparse_bitmap_s8 || row == conv2d_sparse_block_s8) {
+        const int32_t blocked = row == conv2d_sparse_block_s8;
+        const int32_t high = blocked ? b_out : 1, wide = blocked ? b_in : 1;
+        const int32_t across = (c + wide - 1) / wide, bytes = (across + 7) / 8;
+        const int32_t rows = (c_out + high - 1) / high;
+        uint8_t *bitmap = calloc(1, (size_t)(rows * k_h * k_w * bytes + 3));
+        kept = 0;
+        for (int32_t r = 0; r < rows; r++) {
+            for (int32_t tap = 0; tap < k_h * k_w; tap++) {
+                for (int32_t i = 0; i < across; i++) {
+                    if (pick(0, 2) == 0) {
+                        bitmap[(r * k_h * k_w + tap) * bytes + i / 8] |= (uint8_t)(0x80 >> i % 8);
+                        kept += (r == rows - 1 ? c_out - r * high : high) * (i == across - 1 ? c - i * wide : wide);
+                    }
+                }
+            }
+        }
+        conv.bitmap = bitmap;
+    }
+    conv.weights = values(kept);
+    return conv;
+}
+
+static void free_conv(const conv2d_params *conv)
+{
+    free((void *)conv->weights);
+    free((void *)conv->bitmap);
+    free((void *)conv->bias);
+    free((void *)conv->multiplier);
+    free((void *)conv->shift);
+}
+
+static void try_conv(conv2d_row_s8 *row)
+{
+    const int32_t point = row == conv2d_1x1_s8;
+    const int32_t k_h = point ? 1 : pick(1, 5), k_w = point ? 1 : pick(1, 5), dilation = pick(1, 3);
+    const int32_t stride_h = pick(1, 3), stride_w = pick(1, 3), h = pick(1, 9), w = pick(1, 12), c = pick(1, 40);
+    const int32_t c_out = row == depthwise_s8 ? c * pick(1, 3) : pick(1, 9);
+    const int32_t pad_top = point ? 0 : pick(0, span(k_h, dilation) - 1);
+    const int32_t pad_left = point ? 0 : pick(0, span(k_w, dilation) - 1);
+    const int32_t h_out = pick(1, (h + pad_top - 1) / stride_h + 1), w_out = pick(1, (w + pad_left - 1) / stride_w + 1);
+    const conv2d_params conv = random_conv(
+        row, h, w, c, c_out, k_h, k_w, stride_h, stride_w, dilation, pad_top, pad_left, h_out, w_out);
+    int8_t *input = values(h * w * c), *output = values(h_out * w_out * c_out);
+
+    conv2d_rows_s8(&conv, input, output);
+    free(input);
+    free(output);
+    free_conv(&conv);
+}
+
+static void try_hybrid(void)
+{
+    const int32_t k_h = pick(1, 4), k_w = pick(1, 4), stride = pick(1, 2), h = pick(k_h, 9), w = pick(k_w, 9);
+    const int32_t c = pick(1, 9), r_in = pick(1, 5), r_out = pick(1, 5), c_out = pick(1, 9), with_first = pick(0, 1);
+    const int32_t pad_top = (k_h - 1) / 2, pad_left = (k_w - 1) / 2;
+    const int32_t h_out = (h + stride - 1) / stride, w_out = (w + stride - 1) / stride, c_core = with_first ? r_in : c;
+    const conv2d_params first = random_conv(conv2d_1x1_s8, h, w, c, r_in, 1, 1, 1, 1, 1, 0, 0, h, w);
+    const conv2d_params core = random_conv(
+        conv2d_dense_s8, h, w, c_core, r_out, k_h, k_w, stride, stride, 1, pad_top, pad_left, h_out, w_out);
+    const conv2d_params last = random_conv(conv2d_1x1_s8, h_out, w_out, r_out, c_out, 1, 1, 1, 1, 1, 0, 0, h_out, w_out);
+    const conv2d_params sparse = random_conv(
+        conv2d_sparse_bitmap_s8, h, w, c, c_out, k_h, k_w, stride, stride, 1, pad_top, pad_left, h_out, w_out);
+    const add_params sum = {.multiplier_a = 1 << 30, .multiplier_b = 1 << 30, .multiplier_out = 1 << 30,
+        .shift_out = -15, .min = -128, .max = 127};
+    const hybrid_params hybrid = {.first = with_first ? &first : NULL, .core = &core, .tail = {&last, NULL},
+        .sparse = &sparse, .sum = &sum};
+    const int32_t ring = with_first ? (k_h < h ? k_h : h) * w * r_in : 0;
+    int8_t *input = values(h * w * c), *output = values(h_out * w_out * c_out);
+    int8_t *scratch = values(ring + w_out * (r_out + c_out));
+
+    conv2d_hybrid_fused_s8(&hybrid, input, scratch, output);
+    free(input);
+    free(output);
+    free(scratch);
+    free_conv(&first);
+    free_conv(&core);
+    free_conv(&last);
+    free_conv(&sparse);
+}
+
+static void try_others(void)
+{
+    const int32_t n = pick(1, 5), c = pick(1, 40), c_out = pick(1, 9), k = pick(1, 3), h = pick(k, 7), w = pick(k, 7);
+    int8_t *map = values(h * w * c), *other = values(h * w * c);
+
+    const add_params add = {.multiplier_a = INT32_MAX, .multiplier_b = 1 << 30, .multiplier_out = INT32_MAX,
+        .zero_a = -128, .zero_b = 127, .min = -128, .max = 127};
+    add_s8(&add, map, other, map, h * w * c, h * w * c);
+    add_s8(&add, map, other, map, h * w * c, c);
+    const mul_params mul = {.multiplier = INT32_MAX, .shift = -3, .zero_a = 127, .zero_b = -128, .min = -128, .max = 127};
+    mul_s8(&mul, map, other, other, h * w * c, h * w * c);
+
+    const pool_params pool = {.h_in = (uint16_t)h, .w_in = (uint16_t)w, .h_out = (uint16_t)h, .w_out = (uint16_t)w,
+        .c = (uint16_t)c, .k_h = (uint8_t)k, .k_w = (uint8_t)k, .stride_h = 1, .stride_w = 1,
+        .pad_top = (uint8_t)((k - 1) / 2), .pad_left = (uint8_t)((k - 1) / 2), .min = -128, .max = 127};
+    average_pool_s8(&pool, map, other);
+    max_pool_s8(&pool, map, other);
+
+    int8_t *channels = values(c);
+    const mean_params mean = {.positions = h * w, .multiplier = INT32_MAX, .shift = -6, .zero_in = -128, .c = (uint16_t)c};
+    mean_s8(&mean, map, channels);
+
+    int8_t *table = values(256);
+    table_s8(table, map, map, h * w * c);
+
+    uint16_t *index = malloc(sizeof *index * (size_t)c_out);
+    for (int32_t i = 0; i < c_out; i++) {
+        index[i] = (uint16_t)pick(0, c - 1);
+    }
+    int8_t *gathered = values(h * w * c_out);
+    gather_s8(index, map, gathered, h * w, c, c_out);
+
+    int8_t *joined = values(h * w * (c + c_out));
+    copy_s8(map, joined, h * w, c, c, c + c_out);
+    copy_s8(gathered, joined + c, h * w, c_out, c_out, c + c_out);
+
+    const int32_t top = pick(0, 2), left = pick(0, 2), front = pick(0, 2);
+    const pad_params pad = {.h_in = (uint16_t)h, .w_in = (uint16_t)w, .c_in = (uint16_t)c, .h_out = (uint16_t)(h + top + 1),
+        .w_out = (uint16_t)(w + left), .c_out = (uint16_t)(c + front + 1), .top = (uint16_t)top,
+        .left = (uint16_t)left, .front = (uint16_t)front, .value = -3};
+    int8_t *padded = values(pad.h_out * pad.w_out * pad.c_out);
+    pad_s8(&pad, map, padded);
+
+    const softmax_params softmax = {.multiplier = pick(1 << 30, INT32_MAX), .shift = 24, .least = -100, .c = (int16_t)c};
+    softmax_s8(&softmax, map, map, h * w);
+
+    int8_t *weights = values(c * c_out), *rows = values(n * c), *out = values(n * c_out);
+    int32_t *bias = calloc((size_t)c_out, sizeof *bias);
+    const int64_t multiplier = (int64_t)1 << 38;
+    const uint8_t shift = 48;
+    const fully_connected_params fc = {.weights = weights, .bias = bias, .multiplier = &multiplier, .shift = &shift,
+        .c_in = (uint16_t)c, .c_out = (uint16_t)c_out, .min = -128, .max = 127};
+    fully_connected_s8(&fc, rows, out, n);
+
+    void *all[] = {map, other, channels, table, index, gathered, joined, padded, weights, rows, out, bias};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        free(all[i]);
+    }
+}
+
+int main(void)
+{
+    conv2d_row_s8 *const rows[] = {
+        conv2d_dense_s8, conv2d_1x1_s8, depthwise_s8, conv2d_sparse_bitmap_s8, conv2d_sparse_block_s8};
+
+    for (int32_t i = 0; i < 300; i++) {
+        for (size_t row = 0; row < sizeof rows / sizeof *rows; row++) {
+            try_conv(rows[row]);
+        }
+        try_hybrid();
+        try_others();
+    }
+    puts("done");
+    return 0;
+}

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import pytest
+
+from compiler.report.table import becomes, change, evidence_line, points, print_report
+from compiler.result import Evidence, LayerReport, Result
+
+
+def _print(result: Result) -> str:
+    stream = io.StringIO()
+    print_report(result, stream)
+    return stream.getvalue()
+
+
+def test_the_report_says_what_the_file_is(result: Result) -> None:
+    lines = _print(result).splitlines()
+    assert lines[0].startswith("keeps 50 % (factor 0.5)")
+    flat = {" ".join(line.split()) for line in lines}
+    for line in (
+        "net.keras → out/net.tflite, for mobile, int8 in and out",
+        "parameters 5,000 2,400 48.0 %",
+        "stored weight bytes 6,000 2,970 49.5 %",
+        "file bytes 9,000 5,500 61.1 %",
+        "multiply-accumulates 300,000 150,000 50.0 %",
+        "conv1 tucker2 8×9 + block 2.1 % 4,736 → 1,800 294,912 → 147,456 0.012",
+        "logits dense 680 640 0",
+        "dw left: each filter sees one channel",
+        "accuracy, measured on 240 examples (the report half of val.npz): 91.2 % → 90.0 %, loss 1.25 points, "
+        "95 % interval -0.50 to 3.00, McNemar p = 0.12",
+        "predicted loss of the plan: 0.0123 nats",
+        "verified in LiteRT 2.3.0 against the float original on 64 examples (synthetic inputs): SNR 23.1 dB, "
+        "top-1 agreement 98.4 %; operators: 4 CONV_2D, 1 ADD",
+        "note: The network has no BatchNorm; inputs are noise.",
+        "seed 7, model abcdef012345, calibrated on 256 synthetic inputs 0123456789ab; refit kept, correct_bias dropped",
+        "tensorflow 2.21.0, keras 3.15.1",
+        "12 s, 1.00 GiB at most",
+    ):
+        assert line in flat
+
+
+def test_a_search_says_what_it_asked_and_saw(result: Result) -> None:
+    searched = replace(
+        result,
+        max_acc_loss=0.02,
+        asked_factor=None,
+        evidence=replace(result.evidence, search_loss=0.0175, search_examples=239, evaluations=9),
+    )
+    text = _print(searched)
+    assert "asked: a loss of at most 2.00 points\n" in text
+    assert "search: 9 files measured, loss 1.75 points on its own 239 examples\n" in text
+
+
+def test_an_estimate_is_called_one() -> None:
+    synthetic = Evidence("estimated", "disagreement", 0.03125, 64, "synthetic inputs", upper_bound=0.0945)
+    assert evidence_line(synthetic) == (
+        "disagreement, estimated on 64 examples (synthetic inputs): 3.1 %, at most 9.4 % (exact, 95 %)"
+    )
+
+
+def test_a_bound_is_called_one() -> None:
+    unlabelled = Evidence("bounded", "disagreement", 0.02, 100, "photos.npz", upper_bound=0.062)
+    assert evidence_line(unlabelled) == (
+        "disagreement, which bounds the loss of accuracy, on 100 examples (photos.npz): 2.0 %, "
+        "at most 6.2 % (exact, 95 %)"
+    )
+
+
+def test_other_networks_have_no_accuracy() -> None:
+    error = Evidence("measured", "relative output error", 0.051, 80, "maps.npz", interval=(0.046, 0.0557))
+    assert evidence_line(error) == (
+        "relative output error, measured on 80 examples (maps.npz): 5.1 %, 95 % interval 4.6 % to 5.6 %"
+    )
+    score = Evidence(
+        "measured", "score", 0.021, 80, "maps.npz", original=0.71, compressed=0.689, interval=(0.0098, 0.0321)
+    )
+    assert evidence_line(score) == (
+        "score, measured on 80 examples (maps.npz): 0.71 → 0.689, loss 0.021, 95 % interval 0.0098 to 0.0321"
+    )
+
+
+def test_losses_of_other_networks_are_no_points(result: Result) -> None:
+    evidence = Evidence("estimated", "relative output error", 0.05, 80, "synthetic inputs", search_loss=0.04)
+    text = _print(replace(result, max_acc_loss=0.06, evidence=evidence))
+    assert "points" not in text
+    assert "accuracy" not in text
+    assert "asked: a relative output error of at most 6.0 %" in text
+
+
+@pytest.mark.parametrize(
+    ("layer", "text"),
+    [
+        (LayerReport("a", "conv", "dense"), "dense"),
+        (LayerReport("a", "dense", "svd", (12,)), "svd 12"),
+        (LayerReport("a", "conv", "tucker4", (3, 4, 5)), "tucker4 3×4×5"),
+        (LayerReport("a", "conv", "none+filter"), "filter"),
+        (LayerReport("a", "Conv2D", "left", reason="named by --exclude"), "left: named by --exclude"),
+    ],
+)
+def test_what_a_layer_becomes(layer: LayerReport, text: str) -> None:
+    assert becomes(layer) == text
+
+
+def test_changes() -> None:
+    assert change(1000, 400) == "1,000 → 400"
+    assert change(1000, 1000) == "1,000"
+    assert change(None, 400) == "400"
+    assert change(1000, None) == ""
+
+
+@pytest.mark.parametrize(("share", "text"), [(0.0125, "1.25"), (-0.005, "-0.50"), (-1e-9, "0.00"), (0.2, "20.00")])
+def test_points(share: float, text: str) -> None:
+    assert points(share) == text

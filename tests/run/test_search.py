@@ -1,0 +1,136 @@
+"""Which attempt is kept, which plans are carried out, and what is refused before any work is done."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from compiler.backend.targets import TARGETS
+from compiler.errors import BadInput, Infeasible, UnsupportedLayer
+from compiler.result import Evidence
+from compiler.run.plan_json import plan_json
+from compiler.run.search import confirmed, refuse_blocks, replayed
+from compiler.solver.fixed_loss import Tried
+from compiler.types import DENSE, Choice, ConvSite, Inventory, Plan
+
+SITES = (ConvSite("conv", "conv", (3, 3), 8, 12), ConvSite("logits", "dense", (1, 1), 12, 10))
+PLAN = Plan((("conv", Choice("tucker2", (4, 4))), ("logits", DENSE)), "mobile", 0, "ab12", calibration_hash="cd34")
+
+
+def tried(factor: float, tflite: bytes) -> Tried[Any]:
+    return Tried(factor, SimpleNamespace(emitted=SimpleNamespace(tflite=tflite)), 0.01)
+
+
+def session(intervals: dict[bytes, tuple[float, float]], *, halves: object = ()) -> Any:
+    """One that measures what it is told, by file."""
+
+    def measure(tflite: bytes, part: str) -> Evidence:
+        assert part == "report"
+        return Evidence("measured", "accuracy", 0.02, 100, "half", interval=intervals[tflite])
+
+    return SimpleNamespace(
+        options=SimpleNamespace(max_acc_loss=0.02), examples=SimpleNamespace(halves=halves), measure=measure
+    )
+
+
+ATTEMPTS = [tried(0.9, b"large"), tried(0.5, b"middle"), tried(0.3, b"small")]
+
+
+def test_the_smallest_that_the_report_half_allows_is_kept() -> None:
+    found = confirmed(session({b"small": (0.01, 0.05)}), ATTEMPTS, 7)
+    assert found.built.emitted.tflite == b"small"
+    assert (found.evaluations, found.search_loss, found.notes) == (7, 0.01, ())
+
+
+def test_an_interval_wholly_above_the_bound_steps_back_once() -> None:
+    found = confirmed(session({b"small": (0.021, 0.05), b"middle": (0.0, 0.03)}), ATTEMPTS, 7)
+    assert found.built.emitted.tflite == b"middle"
+    assert len(found.notes) == 1
+    assert "refuted" in found.notes[0]
+
+
+@pytest.mark.parametrize("attempts", [ATTEMPTS, ATTEMPTS[-1:]], ids=["two refuted", "no way back"])
+def test_a_second_refutation_is_the_end(attempts: list[Tried[Any]]) -> None:
+    refuted = session({b"small": (0.03, 0.05), b"middle": (0.025, 0.05), b"large": (0.0, 0.01)})
+    with pytest.raises(Infeasible, match=r"--max_acc_loss 0.02 was met on the half .* not on the other, even one step"):
+        confirmed(refuted, attempts, 7)
+
+
+def test_without_halves_there_is_nothing_to_refute() -> None:
+    found = confirmed(session({b"small": (0.5, 0.6)}, halves=None), ATTEMPTS, 7)
+    assert found.built.emitted.tflite == b"small"
+
+
+def replay(path: Path, plan: Plan, *, calibration: str = "cd34", target: str = "mobile") -> Any:
+    """`replayed` in a session that says what it was asked to build."""
+    path.write_text(plan_json(plan), encoding="utf-8")
+    built = SimpleNamespace(emitted=SimpleNamespace(tflite=b"file"))
+    asked: list[Any] = []
+
+    def build(*arguments: Any) -> Any:
+        asked.append(arguments)
+        return built
+
+    found = replayed(
+        SimpleNamespace(  # type: ignore[arg-type]
+            options=SimpleNamespace(plan=path, target=target),
+            network=SimpleNamespace(hash="ab12", inventory=Inventory(SITES)),
+            target=TARGETS[target],
+            knowledge=SimpleNamespace(calibration_hash=calibration),
+            build=build,
+            measure=lambda tflite, part: (tflite, part),
+        ),
+        None,  # type: ignore[arg-type]
+    )
+    return found, asked
+
+
+def test_a_plan_is_built_as_it_stands(tmp_path: Path) -> None:
+    plan = replace(PLAN, gates=(("refit", False),), predicted_loss=0.25)
+    found, asked = replay(tmp_path / "p.json", plan)
+    assert asked == [(plan.choices, (), 0.25, (("refit", False),))]
+    assert found.evidence == (b"file", "report")
+    assert found.notes == ()
+
+
+def test_other_calibration_inputs_are_owned_up_to(tmp_path: Path) -> None:
+    found, _ = replay(tmp_path / "p.json", PLAN, calibration="other")
+    assert found.notes == ("calibration inputs differ from the plan's, so bytes will differ too",)
+
+
+@pytest.mark.parametrize(
+    ("plan", "error", "sentence"),
+    [
+        (replace(PLAN, model_hash="00"), BadInput, r"--plan 'p.json' was made for another network; give that one"),
+        (replace(PLAN, target="xcore"), BadInput, r"--plan 'p.json' is for target xcore; give --target xcore"),
+        (replace(PLAN, choices=PLAN.choices[:1]), BadInput, r"'p.json' names other layers .*; give the same --exclude"),
+        (
+            replace(PLAN, choices=(PLAN.choices[0], ("logits", Choice("none", (), "unstructured", None, 9)))),
+            UnsupportedLayer,
+            r"target mobile: LiteRT's XNNPACK does not load DENSIFY .*'logits' is Dense and asks for unstructured",
+        ),
+    ],
+    ids=["network", "target", "layers", "choice"],
+)
+def test_a_plan_that_does_not_fit_is_refused(tmp_path: Path, plan: Plan, error: type, sentence: str) -> None:
+    with pytest.raises(error, match=sentence):
+        replay(tmp_path / "p.json", plan)
+
+
+@pytest.mark.parametrize(("structure", "block", "refused"), [
+    ("block", (4, 4), False), ("block", (3, 4), True), ("block", (4, 5), True), ("unstructured", (3, 4), False),
+])  # fmt: skip
+def test_a_block_has_to_divide_one_convolution(structure: str, block: tuple[int, int], refused: bool) -> None:
+    asked: Any = SimpleNamespace(
+        options=SimpleNamespace(pruning_structure=structure, block_size=block),
+        network=SimpleNamespace(inventory=Inventory(SITES)),
+    )
+    if not refused:
+        refuse_blocks(asked)
+        return
+    with pytest.raises(BadInput, match=rf"--block_size {block[0]},{block[1]} divides .* no convolution \(conv 8×12, "):
+        refuse_blocks(asked)

@@ -1,0 +1,65 @@
+"""All files or none, whatever goes wrong and wherever."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from compiler.errors import BadInput
+from compiler.run.write_files import write_files
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(p.name for p in folder.iterdir())
+
+
+def test_writes_all(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"old")
+    write_files({tmp_path / "a": b"1", tmp_path / "b": b"2"})
+    assert (tmp_path / "a").read_bytes() == b"1"
+    assert (tmp_path / "b").read_bytes() == b"2"
+    assert names(tmp_path) == ["a", "b"]
+
+
+def test_a_missing_folder_writes_none(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"old")
+    with pytest.raises(BadInput, match=r"no/b' can't be written \(No such file.*\); free the disk or choose another"):
+        write_files({tmp_path / "a": b"new", tmp_path / "no" / "b": b"new"})
+    assert (tmp_path / "a").read_bytes() == b"old"
+    assert names(tmp_path) == ["a"]
+
+
+def test_a_folder_in_the_place_of_a_file_writes_none(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"old")
+    (tmp_path / "b").mkdir()
+    with pytest.raises(BadInput, match=r"b' can't be written \(Is a directory\)"):
+        write_files({tmp_path / "a": b"new", tmp_path / "b": b"new"})
+    assert (tmp_path / "a").read_bytes() == b"old"
+    assert names(tmp_path) == ["a", "b"]
+
+
+def test_a_full_disk_keeps_the_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / "a").write_bytes(b"old")
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(BadInput, match=r"a' can't be written \(No space left on device\)"):
+        write_files({tmp_path / "a": b"new"})
+    assert (tmp_path / "a").read_bytes() == b"old"
+    assert names(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, MemoryError])
+def test_an_interrupt_keeps_the_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop: type) -> None:
+    def interrupt(descriptor: int) -> None:
+        raise stop
+
+    (tmp_path / "a").write_bytes(b"old")
+    monkeypatch.setattr(os, "fsync", interrupt)
+    with pytest.raises(stop):
+        write_files({tmp_path / "a": b"new", tmp_path / "b": b"new"})
+    assert (tmp_path / "a").read_bytes() == b"old"
+    assert names(tmp_path) == ["a"]

@@ -1,0 +1,189 @@
+"""The whole compiler on a network of two convolutions: both methods, replay, the number of cores, two targets."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter
+from keras import layers
+
+from compiler.backend.stored_bytes import stored_bytes
+from compiler.datafree.natural_noise import natural_noise
+from compiler.errors import Infeasible
+from compiler.options import Options
+from compiler.pipeline import compress
+from compiler.result import Result
+from compiler.run.plan_json import read_plan
+from tests.frontend.networks import randomize
+
+ROOT = Path(__file__).resolve().parents[1]
+GOLDEN = Path(__file__).parent / "golden"
+SHAPE = (8, 8, 3)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`net.keras`, and `val.npz` with images and the network's own answers to them for labels."""
+    folder = tmp_path_factory.mktemp("tiny")
+    x = natural_noise(160, SHAPE, np.random.default_rng(1))
+    h = inputs = keras.Input(SHAPE, name="image")
+    for index, (channels, stride) in enumerate([(12, 1), (16, 2)]):
+        h = layers.Conv2D(channels, 3, strides=stride, padding="same", use_bias=False, name=f"conv{index}")(h)
+        h = layers.BatchNormalization(name=f"bn{index}")(h)
+        h = layers.ReLU(name=f"relu{index}")(h)
+    h = layers.Dense(4, activation="softmax", name="logits")(layers.GlobalAveragePooling2D(name="pool")(h))
+    model = randomize(keras.Model(inputs, h, name="tiny"))
+    for index, seed in ((0, 10), (1, 11)):
+        decay(model.get_layer(f"conv{index}"), seed)
+        norm = model.get_layer(f"bn{index}")
+        seen = np.asarray(keras.Model(inputs, norm.input)(x))
+        norm.moving_mean.assign(seen.mean((0, 1, 2)))
+        norm.moving_variance.assign(seen.var((0, 1, 2)))
+    features = np.asarray(keras.Model(inputs, model.get_layer("pool").output)(x))
+    directions = np.random.default_rng(3).normal(size=(16, 4)) / features.std(0)[:, None]
+    model.get_layer("logits").set_weights([directions, -features.mean(0) @ directions])  # answers differ
+    model.save(folder / "net.keras")
+    np.savez(folder / "val.npz", x=x, y=np.argmax(np.asarray(model(x)), -1))
+    return folder
+
+
+def decay(layer: layers.Conv2D, seed: int) -> None:
+    """A kernel whose channel modes have spectra that fall, as trained ones have: what to keep is not a matter of
+    rounding."""
+    random = np.random.default_rng(seed)
+    k_h, k_w, c_in, c_out = layer.kernel.shape
+    into, out = (np.linalg.qr(random.normal(size=(n, n)))[0] * 0.6 ** np.arange(n) for n in (c_in, c_out))
+    core = random.normal(size=(k_h, k_w, c_in, c_out))
+    layer.set_weights([np.einsum("hwab,ia,ob->hwio", core, into, out).astype(np.float32)])
+
+
+def options(folder: Path, name: str, **changes: Any) -> Options:
+    given: dict[str, Any] = {"compression_factor": 0.5, "pruning_structure": "unstructured", "jobs": 2, "seed": 3}
+    return Options(input_path=folder / "net.keras", output_path=folder / f"{name}.tflite", **(given | changes))
+
+
+def run(tflite: bytes, x: np.ndarray) -> np.ndarray:
+    """Answers of an int8 file, by the interpreter alone."""
+    interpreter = Interpreter(model_content=tflite)
+    interpreter.allocate_tensors()
+    (given,), (answer,) = interpreter.get_input_details(), interpreter.get_output_details()
+    scale, zero = given["quantization"]
+    answers = []
+    for image in x:
+        quantized = np.clip(np.rint(image / scale) + zero, -128, 127).astype(np.int8)
+        interpreter.set_tensor(given["index"], quantized[None])
+        interpreter.invoke()
+        answers.append(int(np.argmax(interpreter.get_tensor(answer["index"])[0])))
+    return np.array(answers)
+
+
+@pytest.fixture(scope="module")
+def half(folder: Path) -> Result:
+    return compress(options(folder, "half"))
+
+
+def test_the_file_loads_and_answers(folder: Path, half: Result) -> None:
+    with np.load(folder / "val.npz") as data:
+        answers = run((folder / "half.tflite").read_bytes(), data["x"])
+        assert np.mean(answers == data["y"]) > 0.6
+    assert half.verification.operators
+    assert half.verification.snr_db is not None
+    assert half.verification.snr_db > 10
+
+
+def test_the_budget_holds_in_the_file(folder: Path, half: Result) -> None:
+    tflite = (folder / "half.tflite").read_bytes()
+    stored = stored_bytes(tflite)
+    assert stored.weight_bytes == half.compressed.stored_weight_bytes
+    assert len(tflite) == half.compressed.file_bytes
+    assert half.kept == stored.weight_bytes / half.original.stored_weight_bytes
+    assert 0.4 < half.kept <= 0.5
+
+
+def test_plan_and_report_lie_beside_it(folder: Path, half: Result) -> None:
+    plan = read_plan(folder / "half.plan.json")
+    assert [name for name, _ in plan.choices] == ["conv0", "conv1", "logits"]
+    assert any(not choice.is_dense for _, choice in plan.choices)
+    report = json.loads((folder / "half.report.json").read_text())
+    assert report["schema_version"] == plan.schema_version == 1
+    assert report["compressed"]["stored_weight_bytes"] == half.compressed.stored_weight_bytes
+    assert {layer["name"] for layer in report["layers"]} == {"conv0", "conv1", "logits"}
+    assert report["evidence"]["tier"] == half.evidence.tier == "estimated"
+    assert report["provenance"]["calibration_hash"] == plan.calibration_hash
+
+
+def test_a_replayed_plan_gives_the_same_bytes(folder: Path, half: Result) -> None:
+    compress(options(folder, "again", plan=folder / "half.plan.json", compression_factor=0.9))
+    assert (folder / "again.tflite").read_bytes() == (folder / "half.tflite").read_bytes()
+    first, second = (read_plan(folder / f"{name}.plan.json") for name in ("half", "again"))
+    assert replace(second, settings=first.settings) == first
+
+
+def test_the_number_of_cores_changes_no_byte(folder: Path, half: Result) -> None:
+    """In a process of its own, where TensorFlow can still be told, and with nothing from the cache."""
+    command = [sys.executable, "scripts/compress.py", "--quiet", "--no_cache", "--jobs", "1", "--seed", "3"]
+    command += ["--input_path", str(folder / "net.keras"), "--output_path", str(folder / "one.tflite")]
+    command += ["--pruning_structure", "unstructured", "--method", "fixed_params", "--compression_factor", "0.5"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (folder / "one.plan.json").read_text() == (folder / "half.plan.json").read_text()
+    assert (folder / "one.tflite").read_bytes() == (folder / "half.tflite").read_bytes()
+
+
+def test_a_bound_is_kept_and_known(folder: Path) -> None:
+    bound = 0.1
+    result = compress(options(folder, "bound", method="fixed_loss", max_acc_loss=bound, data=str(folder / "val.npz")))
+    evidence = result.evidence
+    assert (evidence.tier, evidence.metric, evidence.examples) == ("measured", "accuracy", 80)
+    assert evidence.search_loss is not None
+    assert evidence.search_loss <= bound
+    assert 1 <= evidence.evaluations <= 12
+    assert evidence.interval is not None
+    assert evidence.interval[0] <= bound
+    assert result.kept < 0.95
+    assert (folder / "bound.tflite").stat().st_size == result.compressed.file_bytes
+
+
+def test_a_microcontroller_gets_what_it_can_hold(folder: Path) -> None:
+    result = compress(options(folder, "micro", target="cortex_m", pruning_structure="channel"))
+    assert result.kept <= 0.5
+    assert "DENSIFY" not in {name for name, _ in result.verification.operators}
+    plan = read_plan(folder / "micro.plan.json")
+    assert plan.target == "cortex_m"
+    channels = {"conv0": (3, 12), "conv1": (12, 16), "logits": (16, 4)}
+    for name, choice in plan.choices:
+        assert all(rank % 4 == 0 or rank in channels[name] for rank in choice.ranks)
+        assert choice.structure in (None, "channel")
+
+
+def test_an_unreachable_budget_writes_nothing(folder: Path, half: Result) -> None:
+    before = (folder / "net.keras").read_bytes()
+    (folder / "old.tflite").write_bytes(b"old")
+    with pytest.raises(Infeasible, match=r"--compression_factor 0.01 can't be met: the smallest reachable is 0\.\d+"):
+        compress(options(folder, "old", compression_factor=0.01))
+    assert (folder / "old.tflite").read_bytes() == b"old"
+    assert not list(folder.glob("old.*.json"))
+    assert not list(folder.glob(".*.part"))
+    assert (folder / "net.keras").read_bytes() == before
+
+
+def test_the_plan_is_the_golden_one(folder: Path, half: Result, request: pytest.FixtureRequest) -> None:
+    """A change of metric, menu or solver shows here; `--update-golden` takes it over."""
+    plan = read_plan(folder / "half.plan.json")
+    choices = [
+        {"site": name, "chain": c.chain, "ranks": list(c.ranks), "structure": c.structure, "kept": c.kept}
+        for name, c in plan.choices
+    ]
+    found = {"choices": choices, "predicted_loss": float(f"{plan.predicted_loss:.1e}"), "kept": round(half.kept, 2)}
+    path = GOLDEN / "hybrid-unstructured-p50-mobile.json"
+    if request.config.getoption("--update-golden"):
+        path.write_text(json.dumps(found, indent=1) + "\n")
+    assert found == json.loads(path.read_text())
