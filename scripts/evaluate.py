@@ -84,7 +84,8 @@ def _keras(path: Path) -> Network:
 
 
 def _tflite(path: Path) -> Network:
-    from compiler.backend import flatbuffer, verify
+    from compiler.backend import verify
+    from compiler.tflite import flatbuffer
 
     if not path.is_file():
         raise BadInput(f"--input_path {path} does not exist; give the path of a .tflite file.")

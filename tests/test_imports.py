@@ -24,8 +24,9 @@ ROOMS: dict[str, set[str]] = {
     "report": set(),
     "check_paths": set(),
     "flags": set(),
-    "frontend": {"models"},
-    "backend": {"decompose", "sparsity", "frontend"},
+    "tflite": set(),  # the file format: the front end reads it, the back end writes it
+    "frontend": {"models", "tflite"},
+    "backend": {"decompose", "sparsity", "frontend", "tflite"},
     "solver": {"decompose", "sparsity", "backend.targets"},
     "datafree": {"decompose", "frontend"},
     "surgery": {"decompose", "sparsity", "frontend", "datafree", "backend.targets"},
@@ -44,7 +45,7 @@ ROOMS: dict[str, set[str]] = {
     "pipeline": {"run", "report", "frontend", "backend", "datafree", "check_paths"},
     "cli": {"pipeline", "report", "flags", "check_paths"},
     "models": set(),
-    "scripts": {"cli", "flags", "evidence", "report", "frontend", "backend", "models"},
+    "scripts": {"cli", "flags", "evidence", "report", "frontend", "backend", "tflite", "models"},
 }
 
 # package → files or folders that may import it, and why nobody else.
@@ -73,7 +74,10 @@ PACKAGES = {
         ),
         "decompose, sparsity, solver and the command line work on arrays and plain values",
     ),
-    "ai_edge_litert": (("compiler/backend",), "interpreters and file formats are the backend's business"),
+    "ai_edge_litert": (
+        ("compiler/backend", "compiler/tflite"),
+        "interpreters are the backend's business; the file format has a room of its own",
+    ),
     "xmos_ai_tools": (("compiler/backend",), "interpreters and file formats are the backend's business"),
     "sklearn": (("compiler/evidence/read_digits.py",), "the data-free path must not depend on a source of data"),
     "PIL": (("compiler/evidence/read_folder.py",), "the data-free path must not depend on a source of data"),

@@ -22,9 +22,9 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
-from compiler.backend import flatbuffer
 from compiler.errors import BadInput, CheckFailed, UnsupportedLayer
 from compiler.frontend.feed import feed
+from compiler.tflite import flatbuffer
 
 IO = Literal["int8", "uint8", "float"]
 SIGNATURE = "serving_default"

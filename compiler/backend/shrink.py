@@ -23,8 +23,8 @@ from collections.abc import Iterator
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from compiler.backend import flatbuffer
 from compiler.errors import BadInput
+from compiler.tflite import flatbuffer
 
 
 def shrink(tflite: bytes, *, strip: bool = False) -> bytes:

@@ -15,8 +15,8 @@ from collections.abc import Iterable
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from compiler.backend import flatbuffer
 from compiler.backend.sparse_format import BLOCKS, Encoded, Level, encode, smallest
+from compiler.tflite import flatbuffer
 
 # What a sparse kernel adds to a shrunk file beside its arrays: an operator, a tensor, the tables of its levels
 # (ResNet-20 with 18 sparse kernels: 178 each).

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from compiler.backend import flatbuffer
+from compiler.tflite import flatbuffer
 
 _STRUCTURAL = {schema.TensorType.INT32, schema.TensorType.INT64, schema.TensorType.UINT32, schema.TensorType.BOOL}
 

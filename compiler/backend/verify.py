@@ -14,8 +14,8 @@ from typing import Any, Literal
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from compiler.backend import flatbuffer
 from compiler.errors import BadInput, CheckFailed
+from compiler.tflite import flatbuffer
 
 Kernels = Literal["reference", "xnnpack"]
 Inputs = np.ndarray | Sequence[np.ndarray]

@@ -8,9 +8,9 @@ import keras
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from compiler.backend import flatbuffer
 from compiler.backend.quantize import quantize
 from compiler.backend.verify import Kernels, run_raw
+from compiler.tflite import flatbuffer
 
 
 def conv_file(kernel: np.ndarray, calls: int = 1) -> bytes:

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
-from compiler.backend import flatbuffer
 from compiler.backend.quantize import quantize
 from compiler.backend.verify import check_operators, run, run_raw
 from compiler.errors import BadInput, UnsupportedLayer
+from compiler.tflite import flatbuffer
 from tests.backend.networks import images, random_int8, small_int8, small_keras
 
 

@@ -12,13 +12,13 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
-from compiler.backend import flatbuffer
 from compiler.backend.quantize import quantize
 from compiler.backend.shrink import shrink
 from compiler.backend.sparsify import sparsify
 from compiler.backend.stored_bytes import stored_bytes
 from compiler.backend.verify import run_raw
 from compiler.errors import BadInput
+from compiler.tflite import flatbuffer
 from tests.backend.networks import conv_file, random_int8, same_outputs, small_int8
 
 ROOT = Path(__file__).resolve().parents[2]

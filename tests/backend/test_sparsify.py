@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compiler.backend import flatbuffer
 from compiler.backend.quantize import quantize
 from compiler.backend.sparse_format import encode, smallest
 from compiler.backend.sparsify import OVERHEAD_BYTES, sparsify
 from compiler.backend.stored_bytes import stored_bytes
+from compiler.tflite import flatbuffer
 from tests.backend.networks import conv_file, random_int8, same_outputs
 
 

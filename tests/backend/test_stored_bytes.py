@@ -4,11 +4,11 @@ import keras
 import numpy as np
 import pytest
 
-from compiler.backend import flatbuffer
 from compiler.backend.quantize import quantize
 from compiler.backend.sparsify import sparsify
 from compiler.backend.stored_bytes import macs, stored_bytes
 from compiler.errors import BadInput
+from compiler.tflite import flatbuffer
 from tests.backend.networks import conv_file, random_int8, small_int8, small_keras
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from compiler.backend import flatbuffer
 from compiler.backend.verify import check_operators, run, run_raw, snr_db, verify
 from compiler.errors import BadInput, CheckFailed
+from compiler.tflite import flatbuffer
 from tests.backend.networks import conv_file, images, random_int8, small_int8, small_keras
 
 

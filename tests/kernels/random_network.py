@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from compiler.backend import flatbuffer
+from compiler.tflite import flatbuffer
 from tests.kernels.conv_case import window_of
 
 

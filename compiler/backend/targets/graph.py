@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from compiler.backend import flatbuffer
+from compiler.tflite import flatbuffer
 
 CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from compiler.backend import flatbuffer
 from compiler.backend.targets.samples import Sample
 from compiler.backend.targets.tool import require, run_tool
 from compiler.errors import CheckFailed
+from compiler.tflite import flatbuffer
 
 
 def run_tflm(model: bytes, samples: Sequence[Sample], name: str) -> tuple[list[np.ndarray], int]:

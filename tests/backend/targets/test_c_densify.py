@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from compiler.backend import flatbuffer
 from compiler.backend.sparse_format import SparseFormat, encode
 from compiler.backend.sparsify import _metadata, sparsify
 from compiler.backend.targets.c.densify import densify
 from compiler.backend.targets.c.graph import read_graph
 from compiler.errors import BadInput
+from compiler.tflite import flatbuffer
 from tests.kernels.random_network import RandomNetwork
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from compiler.backend import flatbuffer
 from compiler.backend.targets.c import emit
 from compiler.errors import BadInput, CompilerError, UnsupportedModel
+from compiler.tflite import flatbuffer
 from tests.kernels.random_network import RandomNetwork
 
 Change = Callable[[schema.ModelT], None]

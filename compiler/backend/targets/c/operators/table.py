@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from compiler.backend import flatbuffer
 from compiler.backend.targets.c.ctext import Code, define_array
 from compiler.backend.targets.c.graph import Operator, Tensor
 from compiler.backend.targets.c.node import Node
+from compiler.tflite import flatbuffer
 
 VALUES = np.arange(-128, 128, dtype=np.int8)
 

@@ -8,8 +8,8 @@ from ai_edge_litert import schema_py_generated as schema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compiler.backend import flatbuffer
 from compiler.errors import BadInput
+from compiler.tflite import flatbuffer
 from tests.backend.networks import conv_file, images, random_int8, same_outputs, small_int8
 
 
