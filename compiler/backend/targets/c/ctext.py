@@ -51,9 +51,10 @@ def define_constants(prefix: str, arrays: Mapping[str, np.ndarray]) -> Constants
 def define_array(name: str, array: np.ndarray) -> str:
     """One `static const` array."""
     suffix = "LL" if array.dtype == np.int64 else ""
-    numbers = ", ".join(f"{n}{suffix}" for n in array.ravel().tolist())
-    body = textwrap.fill(numbers, WIDTH, initial_indent="    ", subsequent_indent="    ")
-    return f"static const {C_TYPES[array.dtype]} {name}[{array.size}] = {{\n{body},\n}};\n"
+    numbers = [f"{n}{suffix}," for n in array.ravel().tolist()]
+    in_a_line = (WIDTH - 4) // (max(map(len, numbers)) + 1)
+    lines = ("    " + " ".join(numbers[i : i + in_a_line]) for i in range(0, len(numbers), in_a_line))
+    return f"static const {C_TYPES[array.dtype]} {name}[{array.size}] = {{\n{chr(10).join(lines)}\n}};\n"
 
 
 def define_struct(kind: str, name: str, fields: Mapping[str, object]) -> str:

@@ -1,99 +1,25 @@
-"""The C target: an int8 .tflite becomes a folder of C99 that runs it without an interpreter.
-
-    read the graph · one call for each operator · fold pads · store weights · stream chains, plan the arena · write
-
-Everything is checked before the first line is written; what comes out equals LiteRT's reference kernels bit for bit.
-"""
+"""The C target as a folder on disk: all of its files or none."""
 
 from __future__ import annotations
 
-import re
 import shutil
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 
-from compiler.backend.targets.c.choose_storage import choose_storage
-from compiler.backend.targets.c.fold_pads import fold_pads
-from compiler.backend.targets.c.graph import Graph, read_graph
-from compiler.backend.targets.c.lower import lower
-from compiler.backend.targets.c.node import Node
-from compiler.backend.targets.c.render import cmake, main, render
-from compiler.backend.targets.c.schedule import schedule
+from compiler.backend.targets.c.compose import MOST_KEPT, Emitted, compose
 from compiler.errors import BadInput
-from kernels import SOURCES
-
-MOST_KEPT = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Emitted:
-    """files: names in the folder. arena_bytes: the static arena, input and scratch in it. constant_bytes: weights,
-    biases, factors and structs in flash, where pointers have 4 bytes. calls: of kernels. streamed: of those, how many
-    are chains."""
-
-    files: tuple[str, ...]
-    arena_bytes: int
-    constant_bytes: int
-    calls: int
-    streamed: int
 
 
 def emit(
     tflite: bytes, folder: Path, *, name: str = "model", most_kept: float = MOST_KEPT, fuse: bool = True
 ) -> Emitted:
-    """Write the network to `folder` (made if it isn't there): `<name>.c`, `<name>.h`, the kernels used,
-    CMakeLists.txt and main.c.
-
-    name       prefix of files and functions, a C identifier.
-    most_kept  a kernel is stored sparse only if at most this share of its weights is kept (and if that is smaller):
-               a kept weight takes about twice the instructions of a dense one.
-    fuse       whether chains of convolutions are streamed where that lowers the arena.
-
-    Raises BadInput for a damaged file or a bad name, UnsupportedModel for what has no kernel; nothing is written then.
-    """
-    if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name):
-        raise BadInput(f"'{name}' can't name the network in C: use small letters, digits and _, a letter first")
-    graph, nodes, sink = _read(tflite)
-    nodes = fold_pads(nodes, sink)
-    nodes = choose_storage(nodes, most_kept)
-    scheduled = schedule(nodes, graph.input.index, graph.input.size, sink, fuse=fuse)
-    rendered = render(name, scheduled.nodes, scheduled.plan, (graph.input, graph.output), graph.input.index, sink)
-    kernels = _with_includes([f"{kernel}.c" for kernel in rendered.kernels])
-    texts = {**rendered.texts, **kernels, "main.c": main(name)}
-    texts["CMakeLists.txt"] = cmake(name, [n for n in sorted(texts) if n.endswith(".c") and n != "main.c"])
-    _write(folder, texts)
-    return Emitted(
-        tuple(sorted(texts)),
-        scheduled.plan.bytes,
-        rendered.constant_bytes,
-        len(scheduled.nodes),
-        sum(1 for node in scheduled.nodes if node.scratch_bytes),
-    )
+    """Write the network to `folder` (made if it isn't there): what `compose` makes of it, and raises."""
+    emitted = compose(tflite, name=name, most_kept=most_kept, fuse=fuse)
+    _write(folder, emitted.texts)
+    return emitted
 
 
-def _read(tflite: bytes) -> tuple[Graph, tuple[Node, ...], int]:
-    """The graph, its calls, and the value that is the network's output."""
-    try:
-        graph = read_graph(tflite)
-        return graph, *lower(graph)
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError, OverflowError) as error:
-        # Options of another operator, missing vectors: whatever a file can say that no converter writes.
-        raise BadInput(f"this TFLite file is damaged ({type(error).__name__}: {error}); write it again") from error
-
-
-def _with_includes(names: list[str]) -> dict[str, str]:
-    """Texts of these kernels and of every header that they include."""
-    texts: dict[str, str] = {}
-    waiting = list(names)
-    while waiting:
-        name = waiting.pop()
-        if name not in texts:
-            texts[name] = (SOURCES / name).read_text(encoding="utf-8")
-            waiting += re.findall(r'^#include "(.+)"$', texts[name], re.MULTILINE)
-    return texts
-
-
-def _write(folder: Path, texts: dict[str, str]) -> None:
+def _write(folder: Path, texts: Mapping[str, str]) -> None:
     """All files or none: they are written aside, then moved into place."""
     aside = folder.with_name(f".{folder.name}.part")
     try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
+import numpy as np
+
 from compiler.backend.targets.c.ctext import Code
 
 
@@ -26,6 +28,11 @@ class Node(ABC):
     def scratch_bytes(self) -> int:
         """Bytes that the kernel needs beside input and output."""
         return 0
+
+    @property
+    def weight_arrays(self) -> tuple[np.ndarray, ...]:
+        """Kernels as they are stored, biases and other constant operands."""
+        return ()
 
     def distance(self, value: int) -> int | None:
         """How many bytes behind the output's start the input `value` has to start (before it, if negative) so that no

@@ -9,7 +9,10 @@ import numpy as np
 from kernels.reference.bitmap import bitmap_bytes, pack_bitmap
 from kernels.reference.block import block_bytes, count_blocks, pack_block
 
-BLOCKS = ((4, 4), (8, 4), (4, 8), (8, 8), (16, 1), (1, 16), (8, 1), (1, 8), (4, 1), (1, 4), (2, 2), (16, 4), (16, 16))
+BLOCKS = (
+    *((4, 4), (8, 4), (4, 8), (8, 8), (16, 1), (1, 16), (8, 1), (1, 8), (4, 1), (1, 4)),
+    *((2, 2), (2, 1), (1, 2), (16, 4), (16, 16)),
+)
 """(b_in, b_out) that are tried, whatever structure the kernel was pruned to."""
 
 READ_AHEAD = np.zeros(3, np.uint8)  # the sparse kernels read the bitmap by four bytes

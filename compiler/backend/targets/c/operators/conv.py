@@ -68,6 +68,16 @@ class Conv(Node):
     def output_bytes(self) -> int:
         return self.window.out[0] * self.row_out
 
+    @property
+    def weight_arrays(self) -> tuple[np.ndarray, ...]:
+        return *self.packed.arrays.values(), self.stored_bias
+
+    @property
+    def stored_bias(self) -> np.ndarray:
+        """(c_out,) int32, with the zero point folded in where the kernel wants it so."""
+        bias = self.bias if self.depthwise else fold_bias(self.bias, self.weights, self.zero_in)
+        return bias.astype(np.int32)
+
     def first_row(self, y: int) -> int:
         """The first input row that output row y reads."""
         return max(0, y * self.window.strides[0] - self.window.pad[0])
@@ -84,8 +94,7 @@ class Conv(Node):
     def define(self, prefix: str) -> tuple[str, int]:
         """(text of a conv2d_params named `prefix` and of what it points to, bytes of both)."""
         arrays = dict(self.packed.arrays)
-        bias = self.bias if self.depthwise else fold_bias(self.bias, self.weights, self.zero_in)
-        arrays["bias"] = bias.astype(np.int32)
+        arrays["bias"] = self.stored_bias
         per_channel = len(set(zip(self.multiplier.tolist(), self.shift.tolist(), strict=True))) > 1
         count = self.c_out if per_channel else 1
         arrays["multiplier"] = self.multiplier[:count].astype(np.int32)

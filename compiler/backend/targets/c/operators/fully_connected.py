@@ -33,6 +33,10 @@ class FullyConnected(Node):
     def output_bytes(self) -> int:
         return self.n * len(self.weights)
 
+    @property
+    def weight_arrays(self) -> tuple[np.ndarray, ...]:
+        return self.weights, self.bias.astype(np.int32)
+
     def code(self, prefix: str) -> Code:
         arrays = {
             "weights": self.weights,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from compiler.backend.targets.c.ctext import Code, define_struct
 from compiler.backend.targets.c.node import Node
 from compiler.backend.targets.c.operators.add import Add
@@ -45,6 +47,10 @@ class Hybrid(Node):
             rows=[(stage.window.out[1], stage.c_out) for stage in (self.core, *self.tail)[:-1]],
             branch=(self.branch.window.out[1], self.branch.c_out) if self.branch else None,
         )
+
+    @property
+    def weight_arrays(self) -> tuple[np.ndarray, ...]:
+        return tuple(array for stage in self.stages for array in stage.weight_arrays)
 
     def distance(self, value: int) -> int | None:
         last, begin = self.chain[-1], self.chain[0]

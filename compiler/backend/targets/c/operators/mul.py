@@ -31,6 +31,10 @@ class Mul(Node):
     def output_bytes(self) -> int:
         return self.size
 
+    @property
+    def weight_arrays(self) -> tuple[np.ndarray, ...]:
+        return tuple(self.constant.values())
+
     def distance(self, value: int) -> int | None:
         return 0
 

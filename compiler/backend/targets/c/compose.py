@@ -1,0 +1,103 @@
+"""An int8 .tflite as the texts of a folder of C99 that runs it without an interpreter.
+
+    read the graph · one call for each operator · fold pads · store weights · stream chains, plan the arena · write
+
+Everything is checked before the first line is written; what comes out equals LiteRT's reference kernels bit for bit.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+
+from compiler.backend.targets.c.choose_storage import choose_storage
+from compiler.backend.targets.c.fold_pads import fold_pads
+from compiler.backend.targets.c.graph import Graph, read_graph
+from compiler.backend.targets.c.lower import lower
+from compiler.backend.targets.c.node import Node
+from compiler.backend.targets.c.render import cmake, main, render
+from compiler.backend.targets.c.schedule import schedule
+from compiler.errors import BadInput
+from kernels import SOURCES
+
+MOST_KEPT = 0.75
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Emitted:
+    """texts: the folder, by file name. arena_bytes: the static arena, input and scratch in it. constant_bytes: weights,
+    biases, factors and structs in flash, where pointers have 4 bytes. weight_bytes: of these, kernels with their
+    bitmaps, biases and other constant operands; params: how many values those hold. calls: of kernels. streamed: of
+    those, how many are chains."""
+
+    texts: Mapping[str, str]
+    arena_bytes: int
+    constant_bytes: int
+    weight_bytes: int
+    params: int
+    calls: int
+    streamed: int
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return tuple(sorted(self.texts))
+
+
+@functools.lru_cache(maxsize=8)
+def compose(tflite: bytes, *, name: str = "model", most_kept: float = MOST_KEPT, fuse: bool = True) -> Emitted:
+    """`<name>.c`, `<name>.h`, the kernels used, CMakeLists.txt and main.c, in memory.
+
+    name       prefix of files and functions, a C identifier.
+    most_kept  a kernel is stored sparse only if at most this share of its weights is kept (and if that is smaller):
+               above it, an eighth of a kernel's flash at most would be bought with half as many instructions more.
+    fuse       whether chains of convolutions are streamed where that lowers the arena.
+
+    Raises BadInput for a damaged file or a bad name, UnsupportedModel for what has no kernel.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name):
+        raise BadInput(f"'{name}' can't name the network in C: use small letters, digits and _, a letter first")
+    graph, nodes, sink = _read(tflite)
+    nodes = fold_pads(nodes, sink)
+    nodes = choose_storage(nodes, most_kept)
+    scheduled = schedule(nodes, graph.input.index, graph.input.size, sink, fuse=fuse)
+    rendered = render(name, scheduled.nodes, scheduled.plan, (graph.input, graph.output), graph.input.index, sink)
+    kernels = _with_includes([f"{kernel}.c" for kernel in rendered.kernels])
+    texts = {**rendered.texts, **kernels, "main.c": main(name)}
+    texts["CMakeLists.txt"] = cmake(name, [n for n in sorted(texts) if n.endswith(".c") and n != "main.c"])
+    weights = [array for node in scheduled.nodes for array in node.weight_arrays]
+    return Emitted(
+        MappingProxyType(texts),
+        scheduled.plan.bytes,
+        rendered.constant_bytes,
+        sum(array.nbytes for array in weights),
+        sum(array.size for array in weights if array.dtype != np.uint8),  # bitmaps are uint8
+        len(scheduled.nodes),
+        sum(1 for node in scheduled.nodes if node.scratch_bytes),
+    )
+
+
+def _read(tflite: bytes) -> tuple[Graph, tuple[Node, ...], int]:
+    """The graph, its calls, and the value that is the network's output."""
+    try:
+        graph = read_graph(tflite)
+        return graph, *lower(graph)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError, OverflowError) as error:
+        # Options of another operator, missing vectors: whatever a file can say that no converter writes.
+        raise BadInput(f"this TFLite file is damaged ({type(error).__name__}: {error}); write it again") from error
+
+
+def _with_includes(names: list[str]) -> dict[str, str]:
+    """Texts of these kernels and of every header that they include."""
+    texts: dict[str, str] = {}
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name not in texts:
+            texts[name] = (SOURCES / name).read_text(encoding="utf-8")
+            waiting += re.findall(r'^#include "(.+)"$', texts[name], re.MULTILINE)
+    return texts
