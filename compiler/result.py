@@ -79,6 +79,66 @@ class Verification:
 
 
 @dataclass(frozen=True, slots=True)
+class TargetFigures:
+    """What the target's own tool says of one file.
+
+    flash_bytes   of the artefact that is flashed or shipped.
+    weight_bytes  of the constant tensors in that artefact.
+    arena_bytes   RAM of one inference, beside the artefact.
+    macs          multiply-accumulates of one inference.
+    time          of one inference in `time_unit`; `time_label` is "measured" or "estimate".
+    extra         further figures of the tool, by name.
+    """
+
+    flash_bytes: int
+    weight_bytes: int
+    arena_bytes: int
+    arena_label: str
+    macs: int
+    time: float
+    time_unit: str
+    time_label: str
+    extra: tuple[tuple[str, float | str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TargetRun:
+    """One int8 file in the target's own tool: its figures, and how far its outputs are from LiteRT's reference kernels
+    (None where nothing was run, `max_lsb` in steps of the output, `snr_db` None too where there is no difference)."""
+
+    figures: TargetFigures
+    max_lsb: int | None = None
+    top1: float | None = None
+    snr_db: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OnTarget:
+    """Both files in the target's own tool, in the same run.
+
+    tool      with its version.
+    executed  False where the tool accepts the file and estimates, but runs nothing.
+    inputs    how many each file was run on.
+    """
+
+    tool: str
+    executed: bool
+    inputs: int
+    original: TargetRun
+    compressed: TargetRun
+
+    @property
+    def time_ratio(self) -> float:
+        """Time of the compressed file as a share of the original's."""
+        return self.compressed.figures.time / self.original.figures.time
+
+    @property
+    def arena_ratio(self) -> float:
+        """RAM of the compressed file as a share of the original's."""
+        return self.compressed.figures.arena_bytes / max(1, self.original.figures.arena_bytes)
+
+
+@dataclass(frozen=True, slots=True)
 class Provenance:
     """What it takes to get the same bytes again."""
 
@@ -112,6 +172,8 @@ class Result:
     asked_factor: float | None = None  # fixed_params: the share asked to be kept
     max_acc_loss: float | None = None  # fixed_loss: the bound that was asked
     predicted_loss: float | None = None  # nats, of the whole plan
+    on_target: OnTarget | None = None
+    original_int8: float | None = None  # the metric of the evidence for the original's int8 file, where it has one
     notes: tuple[str, ...] = ()  # sentences a reader should know: fallbacks taken, steps left out
     schema_version: int = SCHEMA_VERSION
 

@@ -10,7 +10,7 @@ from typing import Any
 from compiler.report.headline import headline
 from compiler.result import Result
 
-_PAIRS = ("versions", "gates", "settings", "operators")  # tuples of (name, value), written as objects
+_PAIRS = ("versions", "gates", "settings", "operators", "extra")  # tuples of (name, value), written as objects
 
 
 def report_json(result: Result) -> str:

@@ -6,8 +6,9 @@ from compiler.backend.targets.agreement import Agreement
 from compiler.backend.targets.cortex_m import CortexM
 from compiler.backend.targets.ethos_u import EthosU
 from compiler.backend.targets.mobile import Mobile
-from compiler.backend.targets.target import Target, TargetFigures
+from compiler.backend.targets.target import Target
 from compiler.backend.targets.xcore import XCore
+from compiler.result import TargetFigures
 
 TARGETS: dict[str, Target] = {
     "mobile": Mobile(),

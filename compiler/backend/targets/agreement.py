@@ -31,14 +31,18 @@ class Agreement:
     def require_no_worse_than(self, original: Agreement, snr_slack_db: float = 3.0, top1_slack: float = 0.02) -> None:
         """Raise CheckFailed where this network is further from its reference than the original from its own.
 
-        The slack is for what differs by chance between two networks on a few inputs.
+        The slack is for what differs by chance between two networks on a few inputs; to that of the top-1 agreement
+        come two standard errors of the difference.
         """
         if self.snr_db is not None and original.snr_db is not None and self.snr_db < original.snr_db - snr_slack_db:
             raise CheckFailed(
                 f"{self.by} computes the compressed network with {self.snr_db:.1f} dB against LiteRT's reference "
                 f"kernels, the original with {original.snr_db:.1f} dB: raise --compression_factor"
             )
-        if self.top1 is not None and original.top1 is not None and self.top1 < original.top1 - top1_slack:
+        if self.top1 is None or original.top1 is None:
+            return
+        variance = sum(a.top1 * (1 - a.top1) / a.inputs for a in (self, original) if a.top1 is not None and a.inputs)
+        if self.top1 < original.top1 - top1_slack - 2 * math.sqrt(variance):
             raise CheckFailed(
                 f"{self.by} agrees with LiteRT's reference kernels on {self.top1:.1%} of the inputs for the "
                 f"compressed network, on {original.top1:.1%} for the original: raise --compression_factor"

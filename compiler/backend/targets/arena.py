@@ -4,7 +4,7 @@ A tensor is alive from the operator that writes it to the last that reads it; a 
 start, its outputs to the end. Two tensors that are ever alive together must not overlap. TFLite's ArenaPlanner and
 TFLite Micro's GreedyMemoryPlanner both place tensors largest first, each at the lowest gap that fits between those
 it meets: "greedy by size", Pisarchyk and Lee 2020, https://arxiv.org/abs/2001.03288, section 4. Kernels that DENSIFY
-expands stay for good.
+expands are no part of it: XNNPACK keeps them with its packed kernels, and their tensors get no place in the arena.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ def lifetimes(graph: Graph) -> dict[int, tuple[int, int]]:
     kept = set(graph.outputs)
     first: dict[int, int] = dict.fromkeys(graph.inputs, 0)
     last: dict[int, int] = dict.fromkeys(graph.inputs, 0)
+    expanded = {index for op in graph.operators if op.code == "DENSIFY" for index in op.outputs}
     for step, op in enumerate(graph.operators, start=1):
         for index in op.inputs:
-            if not graph.tensors[index].constant:
+            if not graph.tensors[index].constant and index not in expanded:
                 last[index] = step
         for index in op.outputs:
-            first.setdefault(index, 0 if op.code == "DENSIFY" else step)
-            last[index] = step
-        if op.code == "DENSIFY":
-            kept.update(op.outputs)
+            if index not in expanded:
+                first.setdefault(index, step)
+                last[index] = step
     last.update((index, end) for index in kept if index in first)
     return {index: (first[index], last[index]) for index in sorted(first, key=lambda i: (first[i], i))}
 
@@ -51,6 +51,11 @@ def lifetimes(graph: Graph) -> dict[int, tuple[int, int]]:
 def live_tensors(graph: Graph) -> tuple[Live, ...]:
     """The activations in the order in which they are made."""
     return tuple(Live(graph.tensors[index].bytes, *steps) for index, steps in lifetimes(graph).items())
+
+
+def expanded_bytes(graph: Graph) -> int:
+    """Bytes of the kernels that DENSIFY expands, held in RAM for good."""
+    return sum(graph.tensors[index].bytes for op in graph.operators if op.code == "DENSIFY" for index in op.outputs)
 
 
 def alive_at_operators(graph: Graph) -> Iterator[list[int]]:

@@ -86,7 +86,7 @@ def section(target: Target) -> str:
         ("Verified", target.verify),
     )
     lines += [f"* **{label}.** {text(method)}" for label, method in steps]
-    lines += [f"* **Arena of a plan.** {text(target.estimate_arena)}"]
+    lines += [f"* **Arena of a plan.** {target.arena_evidence}"]
     lines += [f"* **Time of a plan.** {target.processor.evidence}"]
     return "\n".join(lines) + "\n"
 

@@ -26,10 +26,11 @@ from compiler.backend.targets.cost import Emitted, round_up
 from compiler.backend.targets.graph import Graph, Operator
 from compiler.backend.targets.latency import ETHOS_U55_128, Processor
 from compiler.backend.targets.samples import Inputs
-from compiler.backend.targets.target import Constraint, Target, TargetFigures
+from compiler.backend.targets.target import Constraint, Target
 from compiler.backend.targets.tool import require, run_tool
 from compiler.backend.verify import run_raw
 from compiler.errors import BadInput, CheckFailed
+from compiler.result import TargetFigures
 
 SYSTEMS = {
     "ethos-u55": "Ethos_U55_High_End_Embedded",
@@ -57,8 +58,13 @@ class EthosU(Target):
     name: ClassVar[str] = "ethos_u"
     title: ClassVar[str] = "Arm Ethos-U microNPUs"
     tool: ClassVar[str] = "Vela (ethos-u-vela)"
+    packages: ClassVar[tuple[str, ...]] = ("ethos-u-vela",)
     constraints: ClassVar[tuple[Constraint, ...]] = ()
     processor: ClassVar[Processor] = ETHOS_U55_128
+    arena_evidence: ClassVar[str] = (
+        "The largest sum over operators of live feature maps, in bricks of 16 channels, and weights staged in SRAM. On "
+        "ResNet-20, ResNet-8, DS-CNN and MobileNetV1 (wake words) at most 8 % below Vela's figure, never above it."
+    )
     per_tensor_dense: ClassVar[bool] = True
     is_tflite: ClassVar[bool] = False
     conv_file_bytes: ClassVar[int] = 100  # commands
@@ -81,11 +87,8 @@ class EthosU(Target):
         nonzero = emitted.weights if emitted.kept is None else min(emitted.weights, emitted.kept * group)
         return round(padded * entropy(nonzero / padded) / 8 + nonzero * BYTES_PER_VALUE) + RECORD_BYTES * c_out
 
-    def estimate_arena(self, graph: Graph) -> int:
-        """The largest sum over operators of live feature maps, in bricks of 16 channels, and weights staged in SRAM.
-
-        On ResNet-20, ResNet-8, DS-CNN and MobileNetV1 (wake words) at most 8 % below Vela's figure, never above it.
-        """
+    def packed_arena(self, graph: Graph) -> int:
+        """The largest sum over operators of live feature maps, in bricks of 16 channels, and weights staged in SRAM."""
         borders = {*graph.inputs, *graph.outputs}
 
         def width(index: int) -> int:
@@ -113,6 +116,11 @@ class EthosU(Target):
     def compile(self, tflite: bytes, workdir: Path) -> bytes:
         """Vela's file, in which one custom operator holds the NPU's commands and coded weights."""
         return self.run_vela(tflite, workdir).artefact
+
+    def files(self, tflite: bytes, name: str) -> dict[str, bytes]:
+        """The file that Vela writes."""
+        with tempfile.TemporaryDirectory() as folder:
+            return {f"{name}_vela.tflite": self.compile(tflite, Path(folder))}
 
     def measure(self, tflite: bytes, inputs: Inputs) -> TargetFigures:
         """Vela's own estimates; nothing runs."""

@@ -6,6 +6,7 @@ interpreters) are imported inside the methods that run them, so that pricing nee
 
 from __future__ import annotations
 
+import importlib.metadata
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from compiler.backend.targets.graph import Graph
 from compiler.backend.targets.latency import Processor, estimate_time
 from compiler.backend.targets.samples import Inputs
 from compiler.errors import BadInput, UnsupportedLayer
+from compiler.result import TargetFigures
 from compiler.types import Choice, ConvSite, Cost
 
 Constraint = Callable[[ConvSite, Choice], str | None]
@@ -47,29 +49,6 @@ def branch_of(structure: str) -> Choice:
     return Choice("none", structure=structure, block=(4, 4) if structure == "block" else None, kept=4)
 
 
-@dataclass(frozen=True, slots=True)
-class TargetFigures:
-    """What the target's own tool says of one file.
-
-    flash_bytes   of the artefact that is flashed or shipped.
-    weight_bytes  of the constant tensors in that artefact.
-    arena_bytes   RAM of one inference, beside the artefact.
-    macs          multiply-accumulates of one inference.
-    time          of one inference in `time_unit`; `time_label` is "measured" or "estimate".
-    extra         further figures of the tool, by name.
-    """
-
-    flash_bytes: int
-    weight_bytes: int
-    arena_bytes: int
-    arena_label: str
-    macs: int
-    time: float
-    time_unit: str
-    time_label: str
-    extra: tuple[tuple[str, float | str], ...] = ()
-
-
 @dataclass(frozen=True)
 class Target(ABC):
     """A kind of device with its tool chain."""
@@ -77,8 +56,10 @@ class Target(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     tool: ClassVar[str]
+    packages: ClassVar[tuple[str, ...]] = ()  # of the tool, for its version
     constraints: ClassVar[tuple[Constraint, ...]]
     processor: ClassVar[Processor]
+    arena_evidence: ClassVar[str] = "The live tensors packed largest first, as LiteRT does."  # how good the estimate is
     per_tensor_dense: ClassVar[bool] = False  # one scale for each FULLY_CONNECTED kernel
     sparse_storage: ClassVar[bool] = False  # the file may hold kernels in TFLite's sparse encoding
     selects_by: ClassVar[str] = "gather"  # "gather" (GATHER, PAD) or "conv" (a 1×1 convolution of zeros and ones)
@@ -144,9 +125,16 @@ class Target(ABC):
     # --- what a graph takes -----------------------------------------------------------------------------------
 
     def estimate_arena(self, graph: Graph) -> int:
-        """Bytes of RAM for the operators of a TFLite file, written or planned (see `rewrite`): the live tensors packed
-        largest first, as LiteRT does, with every kernel that DENSIFY expands alive throughout."""
+        """Bytes of RAM for the operators of a TFLite file, written or planned (see `rewrite`)."""
+        return self.packed_arena(graph) + self.kept_bytes(graph)
+
+    def packed_arena(self, graph: Graph) -> int:
+        """The live tensors packed largest first, as LiteRT does."""
         return packed_bytes(live_tensors(graph))
+
+    def kept_bytes(self, graph: Graph) -> int:
+        """What the tool keeps in RAM for good beside them: a sum over operators, and a constant."""
+        return 0
 
     def estimate_time(self, graph: Graph) -> float:
         """Time of one inference, in the unit of the target's processor; for comparing plans."""
@@ -223,6 +211,19 @@ class Target(ABC):
         return whole + Cost(-shared, zero_points - shared)
 
     # --- the tool ---------------------------------------------------------------------------------------------
+
+    @property
+    def tool_version(self) -> str:
+        """The tool with the versions of its packages, as in "Vela (ethos-u-vela 5.2.0)"."""
+        named = self.tool
+        for package in self.packages:
+            named = named.replace(package, f"{package} {importlib.metadata.version(package)}")
+        return named
+
+    def files(self, tflite: bytes, name: str) -> dict[str, bytes]:
+        """What the tool writes for the device, by file name starting with `name`; nothing where the TFLite file itself
+        is flashed."""
+        return {}
 
     @abstractmethod
     def compile(self, tflite: bytes, workdir: Path) -> bytes:

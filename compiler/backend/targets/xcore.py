@@ -29,11 +29,12 @@ from compiler.backend.targets.cost import Emitted, round_up
 from compiler.backend.targets.graph import Graph, Operator, output_steps, read_graph, without_softmax
 from compiler.backend.targets.latency import XCORE_THREAD, Processor
 from compiler.backend.targets.samples import Inputs, samples_of
-from compiler.backend.targets.target import Constraint, Target, TargetFigures
+from compiler.backend.targets.target import Constraint, Target
 from compiler.backend.targets.tflm import run_tflm
 from compiler.backend.targets.tool import require, run_tool, script
 from compiler.backend.verify import run_raw
 from compiler.errors import CheckFailed
+from compiler.result import TargetFigures
 
 ALIGNMENT = 8
 VECTOR, ACCUMULATORS = 32, 16  # bytes of a load; int8 products are summed in so many accumulators at once
@@ -46,8 +47,13 @@ class XCore(Target):
     name: ClassVar[str] = "xcore"
     title: ClassVar[str] = "XMOS xcore.ai"
     tool: ClassVar[str] = "xcore-opt and TFLMHostInterpreter (xmos-ai-tools)"
+    packages: ClassVar[tuple[str, ...]] = ("xmos-ai-tools",)
     constraints: ClassVar[tuple[Constraint, ...]] = (structure_is_dense_when_emitted, ranks_on_grid, kept_on_grid)
     processor: ClassVar[Processor] = XCORE_THREAD
+    arena_evidence: ClassVar[str] = (
+        "xcore-opt's operators packed as it packs them, in place or not, and 70 B for each of them. On ResNet-20, "
+        "ResNet-8, DS-CNN and MobileNetV1 (wake words) within 4 % of what xcore-opt prints."
+    )
     per_tensor_dense: ClassVar[bool] = True
     is_tflite: ClassVar[bool] = False
     conv_file_bytes: ClassVar[int] = 615
@@ -71,14 +77,15 @@ class XCore(Target):
         )
         return kernel + table
 
-    def estimate_arena(self, graph: Graph) -> int:
-        """xcore-opt's operators packed as it packs them, in place or not, and 70 B for each of them.
-
-        On ResNet-20, ResNet-8, DS-CNN and MobileNetV1 (wake words) within 4 % of what xcore-opt prints.
-        """
+    def packed_arena(self, graph: Graph) -> int:
+        """The least of three packings: outputs where inputs were for no operator, for PAD, for sums and tables too."""
         lowered = lower(graph)
         packings = (live_tensors(lowered), overlapped(lowered, ("PAD",)), overlapped(lowered, ("PAD", "ADD", "LOOKUP")))
-        return min(packed_bytes(p, ALIGNMENT) for p in packings) + 70 * len(lowered.operators)
+        return min(packed_bytes(p, ALIGNMENT) for p in packings)
+
+    def kept_bytes(self, graph: Graph) -> int:
+        """Of each operator as xcore-opt writes it."""
+        return 70 * len(lower(graph).operators)
 
     def stored(self, tflite: bytes) -> StoredBytes:
         """Of the file that xcore-opt writes."""
@@ -88,6 +95,12 @@ class XCore(Target):
     def compile(self, tflite: bytes, workdir: Path) -> bytes:
         """The file that xcore-opt writes; beside it in `workdir` its C++ (network_xcore.tflite.cpp) and header."""
         return optimise(tflite, workdir)[0]
+
+    def files(self, tflite: bytes, name: str) -> dict[str, bytes]:
+        """The file that xcore-opt writes, and the C++ and header that run it."""
+        with tempfile.TemporaryDirectory() as folder:
+            optimise(tflite, Path(folder), name=name)
+            return {path.name: path.read_bytes() for path in sorted(Path(folder).glob(f"{name}_xcore.*"))}
 
     def measure(self, tflite: bytes, inputs: Inputs) -> TargetFigures:
         """The xcore file's bytes and xcore-opt's arena; time is an estimate from the operators."""
@@ -166,12 +179,12 @@ def needed_input(graph: Graph, op: Operator) -> tuple[int, ...]:
     return tuple((o - 1) * max(1, round(i / o)) + k for i, o, k in zip(before, after, kernel, strict=True))
 
 
-def optimise(tflite: bytes, workdir: Path, *flags: str) -> tuple[bytes, str]:
+def optimise(tflite: bytes, workdir: Path, *flags: str, name: str = "network") -> tuple[bytes, str]:
     """xcore-opt's file and what it printed."""
     require("xmos_ai_tools", "xmos-ai-tools")
-    (workdir / "network.tflite").write_bytes(tflite)
-    written = workdir / "network_xcore.tflite"
-    command = [script("xcore-opt"), *flags, "-o", written.name, "network.tflite"]
+    given, written = workdir / f"{name}.tflite", workdir / f"{name}_xcore.tflite"
+    given.write_bytes(tflite)
+    command = [script("xcore-opt"), *flags, "-o", written.name, given.name]
     report = run_tool(command, "xcore-opt", workdir)
     return written.read_bytes(), report
 

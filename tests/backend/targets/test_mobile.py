@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 
 from compiler.backend.shrink import shrink
 from compiler.backend.sparsify import sparsify
 from compiler.backend.stored_bytes import macs, stored_bytes
+from compiler.backend.targets.graph import read_graph
 from compiler.backend.targets.mobile import Mobile
 from compiler.errors import BadInput, CheckFailed
 from compiler.types import DENSE, Choice, ConvSite
@@ -108,3 +110,16 @@ def test_file_bytes_are_tight(layers: tuple[int, ...]) -> None:
     price = MOBILE.total(after).file_bytes - MOBILE.total(before).file_bytes
     grown = written((*layers, 20)) - written(layers)
     assert abs(price - grown) < 60
+
+
+def test_xnnpack_gives_expanded_kernels_no_place_in_the_arena() -> None:
+    tflite = sparsify(residual_network(32, density=0.1))
+    expanded = [op.outputs[0] for op in read_graph(tflite).operators if op.code == "DENSIFY"]
+    interpreter = Interpreter(model_content=tflite)
+    interpreter.allocate_tensors()
+    assert expanded
+    for index in expanded:
+        with pytest.raises(ValueError, match="Tensor data is null"):
+            interpreter.get_tensor(index)
+    figures = MOBILE.measure(tflite, np.zeros((1, 8, 8, 4), np.float32))
+    assert dict(figures.extra)["expanded_kernel_bytes"] == 9 * 32 * (4 + 32 + 32 + 64)
