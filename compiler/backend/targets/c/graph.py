@@ -12,9 +12,9 @@ from typing import Any, NoReturn
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from compiler.backend.targets.c.densify import densify
 from compiler.errors import BadInput, UnsupportedModel
 from compiler.tflite import flatbuffer
+from compiler.tflite.densify import densify
 
 MOST_ELEMENTS = 2**31 - 1  # of a tensor: C indexes with int32
 

@@ -10,10 +10,10 @@ from ai_edge_litert import schema_py_generated as schema
 
 from compiler.backend.sparse_format import SparseFormat, encode
 from compiler.backend.sparsify import _metadata, sparsify
-from compiler.backend.targets.c.densify import densify
 from compiler.backend.targets.c.graph import read_graph
 from compiler.errors import BadInput
 from compiler.tflite import flatbuffer
+from compiler.tflite.densify import densify
 from tests.kernels.random_network import RandomNetwork
 
 
