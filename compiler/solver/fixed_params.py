@@ -3,26 +3,26 @@
 The price of everything that no candidate touches (depthwise kernels, biases of layers left alone, the file's frame) is
 the original file's true figure less the sites' dense price. Zero biases of equal length share one buffer, which no
 sum over sites can express: the plan is priced whole, the bytes saved are given back to the budget, and the solver
-runs again while that helps.
+runs again while that helps. Limits on the file, the RAM and the time are further rows (`limits`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from compiler.backend.targets.target import Target
 from compiler.errors import Infeasible
-from compiler.solver.knapsack import knapsack
-from compiler.types import DENSE, Candidate, Choice, Cost, Inventory
+from compiler.solver.knapsack import Cut, knapsack
+from compiler.solver.limits import Limited, Limits, Menus
+from compiler.types import DENSE, Choice, Cost, Inventory
 
 UNITS = {"params": "weight_bytes", "bytes": "file_bytes", "macs": "macs"}
 ROUNDS = 4
 TOLERANCE = 2e-6  # of a limit: HiGHS lets half of this pass
-
-Menus = Mapping[str, Sequence[Candidate]]
+MOST_CUTS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,73 +40,145 @@ class Solution:
 
 
 def fixed_params(
-    menus: Menus, inventory: Inventory, target: Target, original: Cost, factor: float, budget: str = "params"
+    menus: Menus,
+    inventory: Inventory,
+    target: Target,
+    original: Cost,
+    factor: float,
+    budget: str = "params",
+    limited: Limited | None = None,
 ) -> Solution:
-    """The plan of least predicted loss that keeps at most `factor` of `original` in the unit of `budget`.
+    """The plan of least predicted loss that keeps at most `factor` of `original` in the unit of `budget`, and keeps
+    the limits.
 
     Raises Infeasible with the smallest reachable factor and the layers that stand in the way.
     """
-    unit = UNITS[budget]
-    sites = inventory.sites
-    whole = getattr(original, unit)
-    untouched = whole - getattr(target.total((site, DENSE) for site in sites), unit)
-    losses = [np.array([c.predicted_loss for c in menus[site.name]]) for site in sites]
-    costs = [np.array([[getattr(c.cost, unit)] for c in menus[site.name]], float) for site in sites]
-    allowed = factor * whole - untouched
-    smallest = [menus[site.name][int(np.argmin(cost[:, 0]))].choice for site, cost in zip(sites, costs, strict=True)]
-    reachable = priced(smallest, inventory, target, untouched, unit) / whole
-    if reachable > factor:
-        raise Infeasible(refusal(reachable, factor, untouched / whole, inventory, costs, whole))
+    problem = Problem(menus, inventory, target, original, budget, limited)
+    whole, sites = getattr(original, UNITS[budget]), inventory.sites
+    smallest = problem.smallest()
+    best = problem.solution(smallest)
+    if best.kept > factor:
+        raise Infeasible(refusal(best.kept, factor, problem.untouched[0] / whole, inventory, problem.shared, whole))
     # Where the solver's tolerance or what sites share keeps every round above the budget, the smallest plan stands.
-    best = Solution(
-        tuple((site.name, choice) for site, choice in zip(sites, smallest, strict=True)),
-        tuple(float(loss[np.argmin(cost[:, 0])]) for loss, cost in zip(losses, costs, strict=True)),
-        reachable,
-    )
-    granted = allowed
+    losses = [np.array([c.predicted_loss for c in menus[site.name]]) for site in sites]
+    allowed = np.array([factor * whole, *problem.most])
+    granted = allowed - problem.untouched
     for _ in range(ROUNDS):
         try:
-            picks = knapsack(losses, costs, [granted])
+            picks = problem.solve(losses, granted)
         except Infeasible:
-            picks = tuple(int(np.argmin(cost[:, 0])) for cost in costs)
-        chosen = [menus[site.name][pick] for site, pick in zip(sites, picks, strict=True)]
-        kept = priced([c.choice for c in chosen], inventory, target, untouched, unit)
-        if kept <= factor * whole:
-            solution = Solution(
-                tuple((site.name, c.choice) for site, c in zip(sites, chosen, strict=True)),
-                tuple(c.predicted_loss for c in chosen),
-                kept / whole,
-            )
+            picks = smallest
+        slack = allowed - problem.priced(picks)
+        if np.all(slack >= 0):
+            solution = problem.solution(picks)
             if solution.predicted_loss >= best.predicted_loss:
                 break
             best = solution
-        slack = factor * whole - kept
-        if 0 <= slack < 1e-3 * whole:
-            break
-        granted += slack if slack > 0 else slack - TOLERANCE * abs(granted)
+            if slack[0] < 1e-3 * whole:
+                break
+        granted += np.where(slack > 0, slack, slack - TOLERANCE * np.abs(granted))
     return best
 
 
-def priced(choices: Sequence[Choice], inventory: Inventory, target: Target, untouched: float, unit: str) -> float:
-    """Price of a whole plan, what no candidate touches included."""
-    return untouched + getattr(target.total(zip(inventory.sites, choices, strict=True)), unit)
+class Problem:
+    """Menus and limits as arrays: what several solves of one run have in common, the cuts that they find among it."""
+
+    def __init__(
+        self,
+        menus: Menus,
+        inventory: Inventory,
+        target: Target,
+        original: Cost,
+        budget: str,
+        limited: Limited | None = None,
+    ) -> None:
+        self.menus, self.inventory, self.target, self.limited = menus, inventory, target, limited
+        limits = Limits() if limited is None else limited.limits
+        self.units = [UNITS[budget]]
+        self.most: list[float] = []  # of the units behind the first
+        if limits.file_bytes is not None:
+            self.units.append("file_bytes")
+            self.most.append(limits.file_bytes)
+        dense = target.total((site, DENSE) for site in inventory.sites)
+        self.whole = np.array([getattr(original, unit) for unit in self.units], float)
+        self.untouched = self.whole - np.array([getattr(dense, unit) for unit in self.units], float)
+        self.shared = [
+            np.array([[getattr(c.cost, unit) for unit in self.units] for c in menus[site.name]], float)
+            for site in inventory.sites
+        ]
+        rows = None if limited is None else limited.rows(menus, inventory.sites)
+        self.bounds = np.zeros(0) if rows is None else rows.bounds
+        self.costs = self.shared
+        if rows is not None:
+            self.costs = [np.hstack(pair) for pair in zip(self.shared, rows.costs, strict=True)]
+        self.cuts: list[Cut] = []
+
+    def smallest(self) -> tuple[int, ...]:
+        """The picks that keep least of the budget's unit within the limits. Raises Infeasible where none does."""
+        unit = [shared[:, 0] for shared in self.shared]
+        if not self.most and not len(self.bounds) and not self.cuts:
+            return tuple(int(np.argmin(cost)) for cost in unit)
+        return self.solve(unit, np.array([np.inf, *self.most]) - self.untouched)
+
+    def solve(self, objective: Sequence[np.ndarray], granted: np.ndarray) -> tuple[int, ...]:
+        """The picks of least objective within what is granted of each unit, the limits and the cuts."""
+        known = [self.menus[site.name] for site in self.inventory.sites]
+        finite = np.isfinite(granted)
+        columns = np.concatenate([finite, np.ones(len(self.bounds), bool)])
+        for _ in range(MOST_CUTS):
+            picks = knapsack(
+                objective,
+                [cost[:, columns] for cost in self.costs],
+                [*granted[finite], *self.bounds],
+                cuts=self.cuts,
+            )
+            if self.limited is None:
+                return picks
+            choices = [menu[pick].choice for menu, pick in zip(known, picks, strict=True)]
+            cut = self.limited.cut(choices, self.menus, self.inventory.sites)
+            if cut is None:
+                return picks
+            self.cuts.append(cut)
+        raise Infeasible(f"no plan was found within --max_arena_bytes in {MOST_CUTS} tries; raise it a little.")
+
+    def priced(self, picks: Sequence[int]) -> np.ndarray:
+        """Price of a whole plan in each unit, what no candidate touches included."""
+        chosen = [
+            (site, self.menus[site.name][pick].choice) for site, pick in zip(self.inventory.sites, picks, strict=True)
+        ]
+        total = self.target.total(chosen)
+        return self.untouched + np.array([getattr(total, unit) for unit in self.units], float)
+
+    def solution(self, picks: Sequence[int]) -> Solution:
+        """The picks by name."""
+        sites = self.inventory.sites
+        chosen = [self.menus[site.name][pick] for site, pick in zip(sites, picks, strict=True)]
+        return Solution(
+            tuple((site.name, c.choice) for site, c in zip(sites, chosen, strict=True)),
+            tuple(c.predicted_loss for c in chosen),
+            float(self.priced(picks)[0] / self.whole[0]),
+        )
 
 
-def smallest_factor(menus: Menus, inventory: Inventory, target: Target, original: Cost, budget: str) -> float:
-    """The smallest share that any combination of candidates reaches."""
-    unit = UNITS[budget]
-    whole = getattr(original, unit)
-    untouched = whole - getattr(target.total((site, DENSE) for site in inventory.sites), unit)
-    cheapest = [min(menus[s.name], key=lambda c: getattr(c.cost, unit)).choice for s in inventory.sites]
-    return priced(cheapest, inventory, target, untouched, unit) / whole
+def smallest_factor(
+    menus: Menus,
+    inventory: Inventory,
+    target: Target,
+    original: Cost,
+    budget: str,
+    limited: Limited | None = None,
+) -> float:
+    """The smallest share that any combination of candidates reaches within the limits."""
+    problem = Problem(menus, inventory, target, original, budget, limited)
+    return problem.solution(problem.smallest()).kept
 
 
 def refusal(
-    reachable: float, factor: float, untouched: float, inventory: Inventory, costs: Sequence[np.ndarray], whole: int
+    reachable: float, factor: float, untouched: float, inventory: Inventory, costs: Sequence[np.ndarray], whole: float
 ) -> str:
     """The sentence of an unreachable budget."""
     shares = sorted(
-        ((float(cost.min()) / whole, site.name) for site, cost in zip(inventory.sites, costs, strict=True)),
+        ((float(cost[:, 0].min()) / whole, site.name) for site, cost in zip(inventory.sites, costs, strict=True)),
         reverse=True,
     )
     largest = ", ".join(f"{name} {100 * share:.1f} %" for share, name in shares[:3])

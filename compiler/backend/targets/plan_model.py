@@ -1,19 +1,21 @@
 """Arena and time of plans on a target, from the original network's int8 file alone: what limits are checked with
 while the solver still chooses.
 
-    model = PlanModel(original_file, inventory.sites, target)
-    model.arena_bytes(plan)                RAM of a whole plan
-    model.time_ratio(plan)                 its time ÷ the original's
-    model.site_arena_bytes(name, choice)   what no plan with this choice stays under
-    model.site_time(name, choice)          its share of the time; shares add up
+    model = PlanModel(original_file, inventory.sites, target, arena_bytes)
+    model.arena_bytes(plan)             RAM of a whole plan
+    model.time_ratio(plan)              its time ÷ the original's
+    model.site_live(name, choice)       what is alive while the site runs: no plan with this choice needs less
+    model.site_kept(name, choice)       what it adds to the RAM for good; these add up
+    model.site_time(name, choice)       its share of the time; these add up
 
-They are estimates (docs/targets.md says how good); the target's tool has the last word on the file.
+They are estimates (docs/targets.md says how good), moved so that the original's arena is the one that was measured;
+the target's tool has the last word on the file.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from compiler.backend.targets.graph import Graph, read_graph
 from compiler.backend.targets.rewrite import local_graph, match_sites, rewrite
@@ -24,33 +26,58 @@ Choices = Mapping[str, Choice]  # by name of the site; sites that are not named 
 
 
 class PlanModel:
-    """Estimates for plans of one network on one target. `tflite` is the original's int8 file as the target gets it."""
+    """Estimates for plans of one network on one target. `tflite` is the original's int8 file as the target gets it,
+    `arena_bytes` what the target's tool says of it (None: not known)."""
 
-    def __init__(self, tflite: bytes, sites: Sequence[ConvSite], target: Target) -> None:
+    def __init__(
+        self, tflite: bytes, sites: Sequence[ConvSite], target: Target, arena_bytes: int | None = None
+    ) -> None:
         self.target = target
         self.graph = read_graph(tflite)
         self.sites = match_sites(self.graph, sites)
         self.operators: dict[str, list[int]] = defaultdict(list)
         for index, site in self.sites.items():
             self.operators[site.name].append(index)
-        self.locals = {index: local_graph(self.graph, index) for index in self.sites}
+        self.locals = {index: local_graph(self.graph, index) for index in range(len(self.graph.operators))}
         self.original_time = target.estimate_time(self.graph)
+        self.original_activations = target.packed_arena(self.graph)
+        estimate = target.estimate_arena(self.graph)
+        self.error = 0 if arena_bytes is None else arena_bytes - estimate
+        self.rest_bytes = target.kept_bytes(self.graph) + self.error
+        self.live_elsewhere = max(
+            (target.packed_arena(local) for index, local in self.locals.items() if index not in self.sites), default=0
+        )
+        self.known: dict[tuple[str, str, Choice], float] = {}
 
     def arena_bytes(self, plan: Choices) -> int:
         """RAM that the target's tool will plan for the network."""
-        return self.target.estimate_arena(self._rewritten(plan))
+        return self.target.estimate_arena(self._rewritten(plan)) + self.error
 
     def time_ratio(self, plan: Choices) -> float:
         """Time of the plan as a share of the original's."""
         return self.target.estimate_time(self._rewritten(plan)) / self.original_time
 
-    def site_arena_bytes(self, name: str, choice: Choice) -> int:
-        """RAM while this site runs, with what lives beside it: a lower bound of every plan with this choice."""
-        return max((self.target.estimate_arena(graph) for graph in self._alone(name, choice)), default=0)
+    def site_live(self, name: str, choice: Choice) -> float:
+        """Bytes of the activations alive while this site runs, those beside it included."""
+        packed = self.target.packed_arena
+        return self._once("live", name, choice, lambda: max(map(packed, self._alone(name, choice)), default=0))
+
+    def site_kept(self, name: str, choice: Choice) -> float:
+        """Bytes that this choice adds to what the tool keeps in RAM for good."""
+        kept, before = self.target.kept_bytes, [self.locals[index] for index in self.operators.get(name, ())]
+        return self._once(
+            "kept", name, choice, lambda: sum(map(kept, self._alone(name, choice))) - sum(map(kept, before))
+        )
 
     def site_time(self, name: str, choice: Choice) -> float:
         """Time of this site, in the unit of the target's processor, summed over its calls."""
-        return sum(self.target.estimate_time(graph) for graph in self._alone(name, choice))
+        return self._once("time", name, choice, lambda: sum(map(self.target.estimate_time, self._alone(name, choice))))
+
+    def _once(self, what: str, name: str, choice: Choice, compute: Callable[[], float]) -> float:
+        key = (what, name, choice)
+        if key not in self.known:
+            self.known[key] = compute()
+        return self.known[key]
 
     def _rewritten(self, plan: Choices) -> Graph:
         chosen = {index: (site, plan[site.name]) for index, site in self.sites.items() if site.name in plan}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -83,8 +83,14 @@ def local_graph(graph: Graph, index: int) -> Graph:
     op = graph.operators[index]
     alive = next(itertools.islice(alive_at_operators(graph), index, None))
     beyond = {i for later in graph.operators[index + 1 :] for i in later.inputs} | set(graph.outputs)
-    inputs = tuple(i for i in alive if i not in op.outputs)
-    return Graph(graph.tensors, (op,), inputs, tuple(i for i in alive if i in beyond))
+    place = {old: new for new, old in enumerate(dict.fromkeys((*alive, *op.inputs, *op.outputs)))}
+    inputs, outputs = (tuple(place[i] for i in part) for part in (op.inputs, op.outputs))
+    return Graph(
+        tuple(graph.tensors[i] for i in place),
+        (replace(op, inputs=inputs, outputs=outputs),),
+        tuple(place[i] for i in alive if i not in op.outputs),
+        tuple(place[i] for i in alive if i in beyond),
+    )
 
 
 @dataclass

@@ -1,0 +1,129 @@
+"""Limits beside the budget: bytes of the file, RAM, time. What of them is a sum over sites becomes a row of the
+knapsack; what is not, a cut.
+
+    file      Σ file[l, c_l]                              ≤ limit     a sum
+    time      Σ time[l, c_l]                              ≤ limit     a sum
+    RAM       live[l, c_l] + Σ_k kept[k, c_k] + rest      ≤ limit     for every site l, and for the operators between
+
+Sites run one after the other, and a choice leaves the shapes at a site's ends alone: while site l runs, what is alive
+are the tensors that its own choice makes, and those of the original network beside it. So the largest live set of a
+plan is the largest of its sites' own, each known before (`live`), plus what interpreters keep for every operator
+(`kept`), and rows express both. They bound RAM from below: tensors may not pack without gaps. So each solution's plan
+is packed as a whole, and one that exceeds the limit is cut off, together with every candidate that would do the same
+in its place; then the solver runs again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from compiler.backend.targets.plan_model import PlanModel
+from compiler.solver.knapsack import Cut
+from compiler.types import DENSE, Candidate, Choice, ConvSite
+
+Menus = Mapping[str, Sequence[Candidate]]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """None is no limit.
+
+    file_bytes        of the artefact that is flashed.
+    arena_bytes       RAM of one inference, as the target's tool counts it.
+    activation_bytes  RAM of the activations alone, without what an interpreter keeps for each operator.
+    latency_ratio     time as a share of the original's.
+    """
+
+    file_bytes: float | None = None
+    arena_bytes: float | None = None
+    activation_bytes: float | None = None
+    latency_ratio: float | None = None
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Costs (n_l, m) of each site's candidates in m limits, and the limits (m,)."""
+
+    costs: tuple[np.ndarray, ...]
+    bounds: np.ndarray
+
+
+@dataclass(frozen=True)
+class Limited:
+    """The limits of one run: `model` knows what plans of this network need on its target."""
+
+    limits: Limits
+    model: PlanModel
+
+    def rows(self, menus: Menus, sites: Sequence[ConvSite]) -> Rows:
+        """Time and RAM as rows. (Files share between sites, so their row is `fixed_params`' own.)"""
+        columns: list[list[np.ndarray]] = []  # of each row, (n_l,) for each site
+        bounds: list[float] = []
+        model, names = self.model, [site.name for site in sites]
+
+        def table(of: Callable[[str, Choice], float]) -> list[np.ndarray]:
+            return [np.array([of(name, c.choice) for c in menus[name]], float) for name in names]
+
+        if self.limits.latency_ratio is not None:
+            dense = (model.site_time(name, DENSE) for name in names)
+            columns.append([times - before for times, before in zip(table(model.site_time), dense, strict=True)])
+            bounds.append((self.limits.latency_ratio - 1) * model.original_time)
+        for limit, rest, kept in (
+            (self.limits.arena_bytes, model.rest_bytes, model.site_kept),
+            (self.limits.activation_bytes, 0.0, nothing),
+        ):
+            if limit is None:
+                continue
+            live, beside = table(model.site_live), table(kept)
+            columns.append(beside)
+            bounds.append(limit - rest - model.live_elsewhere)
+            for index, own in enumerate(live):
+                if own.max() > model.live_elsewhere:  # else the row above says as much
+                    columns.append([b + own if i == index else b for i, b in enumerate(beside)])
+                    bounds.append(limit - rest)
+        costs = tuple(
+            np.array([column[i] for column in columns]).reshape(len(columns), len(menus[name])).T
+            for i, name in enumerate(names)
+        )
+        return Rows(costs, np.array(bounds, float))
+
+    def cut(self, choices: Sequence[Choice], menus: Menus, sites: Sequence[ConvSite]) -> Cut | None:
+        """Candidates that together need more RAM than allowed, none of which can be left out; None if all is well."""
+        limit = self.limits.arena_bytes
+        names = [site.name for site in sites]
+        plan = dict(zip(names, choices, strict=True))
+        if limit is None or self.model.arena_bytes(plan) <= limit:
+            return None
+        thrifty = {name: self._thriftiest(menus[name], name) for name in names}
+        needed = []
+        for name in names:
+            without = plan | {name: thrifty[name]}
+            if plan[name] != thrifty[name] and self.model.arena_bytes(without) > limit:
+                plan = without
+            elif plan[name] != thrifty[name]:
+                needed.append(name)
+        if not needed:  # the thriftiest of all is not enough: only this very plan is known to be wrong
+            needed, plan = names, dict(zip(names, choices, strict=True))
+        cut = {names.index(name): (_index(menus[name], plan[name]),) for name in needed}
+        last = needed[-1]
+        alike = tuple(i for i, c in enumerate(menus[last]) if self.model.arena_bytes(plan | {last: c.choice}) > limit)
+        return cut | {names.index(last): alike}
+
+    def _thriftiest(self, menu: Sequence[Candidate], name: str) -> Choice:
+        """The choice with which the site adds least to the RAM of any plan."""
+        model = self.model
+        return min(
+            (c.choice for c in menu),
+            key=lambda c: max(model.live_elsewhere, model.site_live(name, c)) + model.site_kept(name, c),
+        )
+
+
+def nothing(name: str, choice: Choice) -> float:
+    return 0.0
+
+
+def _index(menu: Sequence[Candidate], choice: Choice) -> int:
+    return next(i for i, c in enumerate(menu) if c.choice == choice)
