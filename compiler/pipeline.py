@@ -1,4 +1,5 @@
-"""The compiler, from the file of a trained network to the file of a compressed one: one stage a line.
+"""The compiler, from a trained network to the file of a compressed one: one stage a line, for the library and the
+command line alike.
 
 Everything that searches ends in a `Plan`; everything behind the plan is a pure function of the network, the plan and
 the calibration inputs. Nothing is written before the emitted file has been loaded back, run and checked.
@@ -7,21 +8,31 @@ the calibration inputs. Nothing is written before the emitted file has been load
 from __future__ import annotations
 
 import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 from compiler.backend.targets import TARGETS
 from compiler.datafree.study import study
+from compiler.evidence.evaluate import Evaluate
 from compiler.frontend.read_network import read_network
 from compiler.options import Options
 from compiler.report.progress import Progress, Silent
 from compiler.result import Result
 from compiler.run.cache import Cache
+from compiler.run.cached_menus import Menus
 from compiler.run.calibration_inputs import calibration_inputs
 from compiler.run.examples import load_examples, synthetic_examples
-from compiler.run.search import replayed, search
+from compiler.run.finished import Finished, finished
+from compiler.run.plan_json import read_plan
+from compiler.run.plan_options import plan_options
+from compiler.run.search import Found, carry_out, known_offer, offer, search, share
 from compiler.run.session import Session
 from compiler.run.set_threads import set_threads
 from compiler.run.summary import summarise
 from compiler.run.write_result import write_result
+from compiler.surgery.finetune import Finetune
+from compiler.types import Plan
 
 
 def compress(options: Options, *, progress: Progress | None = None) -> Result:
@@ -30,26 +41,68 @@ def compress(options: Options, *, progress: Progress | None = None) -> Result:
     Raises BadInput, Infeasible or CheckFailed, each in one sentence and with nothing written.
     """
     began = time.monotonic()
+    plan = None if options.plan is None else read_plan(options.plan)
+    options = options if plan is None else plan_options(options, plan)
+    session = analyse(options, options.input_path, progress=progress)
+    done = finish(session, plan, began=began)
+    write_result(options, done)
+    return done.result
+
+
+def analyse(
+    options: Options, source: Path | Any, *, evaluate: Evaluate | None = None, progress: Progress | None = None
+) -> Session:
+    """Everything that has to be known of the network in `source` (a file, or a Keras model) before it is compressed.
+
+    Raises BadInput or UnsupportedModel.
+    """
     progress = progress or Silent()
     set_threads(options.jobs)
     target, cache = TARGETS[options.target], Cache(enabled=not options.no_cache)
 
     progress.stage("Reading the network")
-    network = read_network(
-        options.input_path, model_name=options.model, input_shape=options.input_shape, exclude=options.exclude
-    )
+    network = read_network(source, model_name=options.model, input_shape=options.input_shape, exclude=options.exclude)
     examples = load_examples(options, network)
-    inputs, source = calibration_inputs(network, options, cache, progress)
+    inputs, origin = calibration_inputs(network, options, cache, progress)
 
     progress.stage("Studying what layers see and what the output feels", total=2)
-    knowledge = study(network, inputs, source, options.seed, progress.advance)
+    knowledge = study(network, inputs, origin, options.seed, progress.advance)
 
     examples = examples or synthetic_examples(knowledge.held_out, network.classifier)
-    session = Session(options, target, network, knowledge, examples, cache, progress)
-    original = session.emit_original()
-    found = replayed(session, original) if options.plan else search(session, original)
+    return Session(options, target, network, knowledge, examples, cache, progress, evaluate)
 
-    progress.stage("Checking the file")
-    result = summarise(session, original, found, time.monotonic() - began)
-    write_result(options, found, result)
-    return result
+
+def finish(
+    session: Session,
+    plan: Plan | None = None,
+    offered: Menus | None = None,
+    *,
+    finetune: Finetune | None = None,
+    began: float,
+) -> Finished:
+    """Search, or carry out `plan`; then check the file. `offered`: the menus, where they are known already; `began`:
+    the reading of the monotonic clock that the report counts from.
+
+    Raises Infeasible, BadInput or CheckFailed.
+    """
+    if plan is None:
+        found = search(session, session.original, offer(session) if offered is None else offered)
+    else:
+        name = "the plan" if session.options.plan is None else f"--plan '{session.options.plan.name}'"
+        found = carry_out(session, plan, known_offer(session) if offered is None else offered, name)
+    if finetune is not None:
+        found = finetuned(session, found, finetune)
+
+    session.progress.stage("Checking the file")
+    return finished(session, found, summarise(session, session.original, found, time.monotonic() - began))
+
+
+def finetuned(session: Session, found: Found, hook: Finetune) -> Found:
+    """The plan that was found, with the weights that the user's training gives it, measured anew."""
+    built = session.finetune(found.built, hook)
+    notes = found.notes
+    kept, asked = share(built.emitted, session.original, session.options.budget), session.options.compression_factor
+    if session.options.method == "fixed_params" and not found.replayed and kept > asked:
+        notes += (f"fine-tuning gave values to biases that were zero: {100 * kept:.2f} % are kept now",)
+    evidence = session.measure(built.emitted.tflite, "report")
+    return replace(found, built=built, evidence=evidence, notes=notes)

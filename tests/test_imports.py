@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted(p for top in ("compiler", "models", "scripts") for p in (ROOT / top).rglob("*.py"))
 
 # room → rooms that it may import, besides itself, VALUES and what passes call to tell how far they are.
-VALUES = {"types", "errors", "options", "result"}
+VALUES = {"types", "errors", "options", "result", "details"}
 TELLING = "compiler.report.progress"
 ROOMS: dict[str, set[str]] = {
     "decompose": {"sparsity"},  # siblings: the hybrid fit prunes, pruning measures in the fit's metric
@@ -42,7 +42,8 @@ ROOMS: dict[str, set[str]] = {
         "datafree",
         "surgery",
     },
-    "pipeline": {"run", "report", "frontend", "backend", "datafree", "check_paths"},
+    "pipeline": {"run", "report", "evidence", "frontend", "backend", "datafree", "surgery"},
+    "library": {"pipeline", "run", "report", "evidence"},
     "cli": {"pipeline", "report", "flags", "check_paths"},
     "models": set(),
     "scripts": {"cli", "flags", "evidence", "report", "frontend", "backend", "tflite", "models"},
@@ -91,7 +92,17 @@ PURE = {
     "sparsity": {"numpy", "scipy"},
     "solver": {"numpy", "scipy"},
 }
-LIGHT = ("cli.py", "flags.py", "options.py", "errors.py", "types.py", "result.py", "check_paths.py")
+LIGHT = (
+    "__init__.py",
+    "cli.py",
+    "flags.py",
+    "options.py",
+    "errors.py",
+    "types.py",
+    "result.py",
+    "details.py",
+    "check_paths.py",
+)
 
 
 def _imports(path: Path, *, top_level_only: bool = False) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""File → the network in the forms that the compiler works on."""
+"""File or model in memory → the network in the forms that the compiler works on."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from compiler.frontend.fold_batchnorm import fold_batchnorm
 from compiler.frontend.inventory import inventory
 from compiler.frontend.load import load
 from compiler.frontend.logits import logits_model
+from compiler.frontend.reload import reload
 from compiler.frontend.with_biases import with_biases
 from compiler.types import Inventory
 
@@ -43,10 +44,13 @@ class Network:
 
 
 def read_network(
-    path: Path, *, model_name: str | None, input_shape: tuple[int, ...] | None, exclude: str | None
+    source: Path | keras.Model, *, model_name: str | None, input_shape: tuple[int, ...] | None, exclude: str | None
 ) -> Network:
-    """Load `path` and bring it into normal form. Raises BadInput or UnsupportedModel in one sentence."""
-    loaded = load(path, model_name=model_name, input_shape=input_shape)
+    """Bring a file or a model in memory into normal form. Raises BadInput or UnsupportedModel in one sentence."""
+    if isinstance(source, Path):
+        loaded = load(source, model_name=model_name, input_shape=input_shape)
+    else:
+        loaded = reload(source, input_shape=input_shape)
     normal = as_functional(loaded)
     normal_logits, classifier = logits_model(normal)
     folded = fold_batchnorm(normal)
@@ -54,7 +58,7 @@ def read_network(
     if not found.sites:
         reasons = f" ({found.left[0].name}: {found.left[0].reason})" if found.left else ""
         raise BadInput(
-            f"'{path.name}' has no Conv2D or Dense that could be compressed{reasons}; choose another network."
+            f"'{source.name}' has no Conv2D or Dense that could be compressed{reasons}; choose another network."
         )
     biased = with_biases(folded, found)
     return Network(normal, normal_logits, biased, logits_model(biased)[0], found, classifier, hash_of(normal))

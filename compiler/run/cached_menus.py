@@ -14,25 +14,9 @@ Menus = dict[str, tuple[Candidate, ...]]
 
 def cached_menus(key: str, cache: Cache, make: Callable[[], Menus]) -> Menus:
     """The menus under `key`, made and stored where they are not there."""
-    stored = cache.get(key)
+    stored = stored_menus(key, cache)
     if stored is not None:
-        return {
-            name: tuple(
-                Candidate(
-                    Choice(
-                        c["chain"],
-                        tuple(c["ranks"]),
-                        c["structure"],
-                        tuple(c["block"]) if c["block"] else None,
-                        c["kept"],
-                    ),
-                    Cost(*cost),
-                    loss,
-                )
-                for c, cost, loss in entries
-            )
-            for name, entries in json.loads(stored).items()
-        }
+        return stored
     made = make()
     content = {
         name: [
@@ -42,3 +26,27 @@ def cached_menus(key: str, cache: Cache, make: Callable[[], Menus]) -> Menus:
     }
     cache.put(key, json.dumps(content).encode())
     return made
+
+
+def stored_menus(key: str, cache: Cache) -> Menus | None:
+    """The menus under `key`; None where they were never made."""
+    stored = cache.get(key)
+    if stored is None:
+        return None
+    return {
+        name: tuple(
+            Candidate(
+                Choice(
+                    c["chain"],
+                    tuple(c["ranks"]),
+                    c["structure"],
+                    tuple(c["block"]) if c["block"] else None,
+                    c["kept"],
+                ),
+                Cost(*cost),
+                loss,
+            )
+            for c, cost, loss in entries
+        )
+        for name, entries in json.loads(stored).items()
+    }

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from compiler.errors import BadInput, Infeasible
 from compiler.result import Evidence
 from compiler.run.cache import key_of
-from compiler.run.cached_menus import Menus, cached_menus
+from compiler.run.cached_menus import Menus, cached_menus, stored_menus
 from compiler.run.calibrate_menus import calibrate_menus
 from compiler.run.menus import menus
-from compiler.run.plan_json import read_plan
 from compiler.run.session import Built, Emitted, Session
 from compiler.solver.candidates import menu_of
 from compiler.solver.fixed_loss import Tried, fixed_loss
 from compiler.solver.fixed_params import fixed_params, smallest_factor
 from compiler.surgery.set_kernels import kernel_of
-from compiler.types import Cost
+from compiler.types import Cost, Plan
 
 CORRECTIONS = 3
 MEASURED = {"params": "stored_weight_bytes", "bytes": "file_bytes", "macs": "macs"}
@@ -24,19 +23,23 @@ MEASURED = {"params": "stored_weight_bytes", "bytes": "file_bytes", "macs": "mac
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """The plan carried out, what it loses on the report half, and how the search came to it."""
+    """The plan carried out, what it loses on the report half, and how the search came to it.
+
+    `tried`: (share kept of the budget's unit, loss) of every file that the search measured.
+    """
 
     built: Built
     evidence: Evidence
     search_loss: float | None = None
     evaluations: int = 0
     notes: tuple[str, ...] = ()
+    tried: tuple[tuple[float, float], ...] = ()
+    replayed: bool = False
 
 
-def search(session: Session, original: Emitted) -> Found:
+def search(session: Session, original: Emitted, offered: Menus) -> Found:
     """The plan of `--method`, built and measured."""
     options = session.options
-    offered = offer(session)
     whole = Cost(original.figures.stored_weight_bytes, original.figures.file_bytes, original.figures.macs)
     inventory, target = session.network.inventory, session.target
 
@@ -57,17 +60,17 @@ def search(session: Session, original: Emitted) -> Found:
         built = attempt(options.compression_factor)
         return Found(built, session.measure(built.emitted.tflite, "report"))
 
-    count = 0
+    seen: list[tuple[float, float]] = []
 
     def measured(factor: float) -> tuple[Built, float]:
-        nonlocal count
-        count += 1
         built = attempt(factor)
-        return built, session.measure(built.emitted.tflite, "search").loss
+        loss = session.measure(built.emitted.tflite, "search").loss
+        seen.append((share(built.emitted, original, options.budget), loss))
+        return built, loss
 
     lowest = smallest_factor(offered, inventory, target, whole, options.budget)
-    tried = fixed_loss(measured, lowest, options.max_acc_loss, say=session.progress.best)
-    return confirmed(session, tried, count)
+    accepted = fixed_loss(measured, lowest, options.max_acc_loss, say=session.progress.best)
+    return replace(confirmed(session, accepted, len(seen)), tried=tuple(seen))
 
 
 def share(emitted: Emitted, original: Emitted, budget: str) -> float:
@@ -91,6 +94,20 @@ def confirmed(session: Session, tried: list[Tried[Built]], evaluations: int) -> 
     )
 
 
+def known_offer(session: Session) -> Menus | None:
+    """The menus of all sites if an earlier run has priced them: enough to explain a plan that is carried out."""
+    return stored_menus(menus_key(session), session.cache)
+
+
+def menus_key(session: Session) -> str:
+    options, network = session.options, session.network
+    menu = menu_of(options.compression_type, options.pruning_structure, options.block_size)
+    return key_of(
+        "menus", network.hash, session.knowledge.calibration_hash, network.inventory, menu, options.target,
+        options.seed, rooms=("datafree", "decompose", "sparsity", "solver", "backend", "frontend", "surgery", "run"),
+    )  # fmt: skip
+
+
 def offer(session: Session) -> Menus:
     """The menus of all sites, from the cache where nothing that they depend on has changed."""
     options, network, knowledge = session.options, session.network, session.knowledge
@@ -101,10 +118,6 @@ def offer(session: Session) -> Menus:
     refuse_blocks(session)
     sites = network.inventory.sites
     kernels = {site.name: kernel_of(network.folded, site.name)[0] for site in sites}
-    key = key_of(
-        "menus", network.hash, knowledge.calibration_hash, network.inventory, menu, options.target, options.seed,
-        rooms=("datafree", "decompose", "sparsity", "solver", "backend", "frontend", "surgery", "run"),
-    )  # fmt: skip
 
     def make() -> Menus:
         session.progress.stage("Pricing candidates", total=2 * len(sites))
@@ -119,7 +132,7 @@ def offer(session: Session) -> Menus:
         )
         return calibrate_menus(network, knowledge, priced, session.progress.advance)
 
-    return cached_menus(key, session.cache, make)
+    return cached_menus(menus_key(session), session.cache, make)
 
 
 def refuse_blocks(session: Session) -> None:
@@ -137,20 +150,29 @@ def refuse_blocks(session: Session) -> None:
         )
 
 
-def replayed(session: Session, original: Emitted) -> Found:
-    """The plan of `--plan`, carried out without a search."""
-    assert session.options.plan is not None
-    plan = read_plan(session.options.plan)
-    name = session.options.plan.name
+def carry_out(session: Session, plan: Plan, offered: Menus | None = None, name: str = "the plan") -> Found:
+    """`plan` without a search; `offered` knows what its layers are predicted to lose. Raises BadInput for a plan that
+    does not fit the network, naming it `name`."""
+    sites = session.network.inventory.sites
     if plan.model_hash != session.network.hash:
-        raise BadInput(f"--plan '{name}' was made for another network; give that one, or leave --plan out.")
+        raise BadInput(f"{name} was made for another network; give that one, or leave the plan out.")
     if plan.target != session.options.target:
-        raise BadInput(f"--plan '{name}' is for target {plan.target}; give --target {plan.target}.")
-    if {n for n, _ in plan.choices} != {s.name for s in session.network.inventory.sites}:
-        raise BadInput(f"--plan '{name}' names other layers than are compressible here; give the same --exclude.")
+        raise BadInput(f"{name} is for target {plan.target}; give that target.")
+    if {n for n, _ in plan.choices} != {s.name for s in sites}:
+        raise BadInput(f"{name} names other layers than are compressible here; give the same --exclude.")
     for layer, choice in plan.choices:
         session.target.check(session.network.inventory.site(layer), choice)
-    same = plan.calibration_hash == session.knowledge.calibration_hash
-    notes = () if same else ("calibration inputs differ from the plan's, so bytes will differ too",)
-    built = session.build(plan.choices, (), plan.predicted_loss, plan.gates)
-    return Found(built, session.measure(built.emitted.tflite, "report"), notes=notes)
+    same = not plan.calibration_hash or plan.calibration_hash == session.knowledge.calibration_hash
+    notes = [] if same else ["calibration inputs differ from the plan's, so bytes will differ too"]
+    if dict(plan.gates).get("finetune"):
+        notes.append("the plan's network was fine-tuned afterwards; this file is as it was before that")
+    losses = () if offered is None else predicted(plan, offered)
+    built = session.build(plan.choices, losses, plan.predicted_loss, plan.gates or None)
+    return Found(built, session.measure(built.emitted.tflite, "report"), replayed=True, notes=tuple(notes))
+
+
+def predicted(plan: Plan, offered: Menus) -> tuple[float, ...]:
+    """The predicted loss of each layer's choice; () where a choice is on no menu."""
+    known = {(name, c.choice): c.predicted_loss for name, entries in offered.items() for c in entries}
+    losses = [known.get(entry) for entry in plan.choices]
+    return () if None in losses else tuple(loss for loss in losses if loss is not None)

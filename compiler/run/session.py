@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import keras
@@ -14,12 +14,15 @@ from compiler.backend.stored_bytes import macs
 from compiler.backend.targets.target import Target
 from compiler.backend.verify import run
 from compiler.datafree.study import Study
+from compiler.evidence.evaluate import Evaluate, compare_scores, scores_of
+from compiler.frontend.feed import feed
 from compiler.frontend.read_network import Network
 from compiler.options import Options
 from compiler.report.progress import Progress
 from compiler.result import Evidence, StoredFigures
 from compiler.run.cache import Cache
-from compiler.run.examples import Examples
+from compiler.run.examples import BATCH, Examples
+from compiler.surgery.finetune import Finetune, finetune
 from compiler.surgery.realise import Gates, Realised, realise
 from compiler.surgery.split_convs import split_convs
 from compiler.types import Choice
@@ -56,8 +59,10 @@ class Session:
     examples: Examples
     cache: Cache
     progress: Progress
+    evaluate: Evaluate | None = None  # a score of the user's own, in the place of `examples`
 
-    def emit_original(self) -> Emitted:
+    @cached_property
+    def original(self) -> Emitted:
         """The original network's int8 file, by the same converter and writer: what all sizes are compared with."""
         self.progress.stage("Emitting the original for comparison")
         return self.emit(self.network.folded)
@@ -94,16 +99,44 @@ class Session:
         )
         self.progress.stage("Emitting the file")
         model = split_convs(self.network.folded, realised.fitted, chosen, self.network.inventory, self.target)
-        blocks = tuple({c.block for c in chosen.values() if c.block is not None})
-        return Built(choices, losses, predicted_loss, realised, self.emit(model, tuple(sorted(blocks))))
+        return Built(choices, losses, predicted_loss, realised, self.emit(model, blocks_of(choices)))
+
+    def finetune(self, built: Built, hook: Finetune) -> Built:
+        """The same plan with the weights that the user's own training gives it."""
+        self.progress.stage("Fine-tuning")
+        model = finetune(built.emitted.model, hook)
+        self.progress.stage("Emitting the file")
+        realised = replace(built.realised, gates=(*built.realised.gates, ("finetune", True)))
+        return replace(built, realised=realised, emitted=self.emit(model, blocks_of(built.choices)))
 
     @cached_property
     def original_outputs(self) -> list[np.ndarray]:
         """The float original's outputs on all examples."""
         return self.examples.outputs_of(self.network.normal)
 
+    @cached_property
+    def original_scores(self) -> np.ndarray:
+        """What `evaluate` says of the float original."""
+        assert self.evaluate is not None
+        model = self.network.normal
+
+        def answer(x: list[np.ndarray]) -> list[np.ndarray]:
+            batches = [[part[i : i + BATCH] for part in x] for i in range(0, len(x[0]), BATCH)]
+            each = [keras.tree.flatten(model.predict_on_batch(feed(model, batch))) for batch in batches]
+            return [np.concatenate([np.asarray(z) for z in parts]) for parts in zip(*each, strict=True)]
+
+        return scores_of(self.evaluate, answer)[0]
+
     def measure(self, tflite: bytes, part: str) -> Evidence:
         """The loss of a file on the "search" or the "report" part of the examples."""
+        if self.evaluate is not None:
+            scores, seen = scores_of(self.evaluate, lambda x: run(tflite, x, threads=self.options.jobs))
+            return compare_scores(self.original_scores, scores, seen)
         indices = self.examples.part(part)
         compressed = run(tflite, list(self.examples.inputs(indices)), threads=self.options.jobs)
         return self.examples.judge([z[indices] for z in self.original_outputs], compressed, part)
+
+
+def blocks_of(choices: tuple[tuple[str, Choice], ...]) -> tuple[tuple[int, int], ...]:
+    """The block shapes of a plan, sorted."""
+    return tuple(sorted({choice.block for _, choice in choices if choice.block is not None}))

@@ -32,7 +32,8 @@ def summarise(session: Session, original: Emitted, found: Found, seconds: float)
     """
     options, network, built = session.options, session.network, found.built
     verification = verified(session, built.emitted)
-    check_budget(session, original, built.emitted)
+    if not (found.replayed or dict(built.realised.gates).get("finetune")):
+        check_budget(session, original, built.emitted)
     cost = session.target.cost
     rows = tuple(
         report_site(site, choice, cost(site, DENSE), cost(site, choice), loss)
@@ -64,8 +65,8 @@ def summarise(session: Session, original: Emitted, found: Found, seconds: float)
             seconds=seconds,
             peak_memory_bytes=peak,
         ),
-        asked_factor=options.compression_factor if options.method == "fixed_params" else None,
-        max_acc_loss=options.max_acc_loss if options.method == "fixed_loss" else None,
+        asked_factor=options.compression_factor if options.method == "fixed_params" and not found.replayed else None,
+        max_acc_loss=options.max_acc_loss if options.method == "fixed_loss" and not found.replayed else None,
         predicted_loss=built.predicted_loss,
         notes=found.notes,
     )
@@ -95,7 +96,7 @@ def verified(session: Session, emitted: Emitted) -> Verification:
 def check_budget(session: Session, original: Emitted, emitted: Emitted) -> None:
     """The budget in the emitted file, not in the plan."""
     options = session.options
-    if options.method != "fixed_params" or options.plan is not None:
+    if options.method != "fixed_params":
         return
     kept = share(emitted, original, options.budget)
     if kept > options.compression_factor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,10 +11,9 @@ import pytest
 from compiler.backend.targets import TARGETS
 from compiler.errors import BadInput, Infeasible, UnsupportedLayer
 from compiler.result import Evidence
-from compiler.run.plan_json import plan_json
-from compiler.run.search import confirmed, refuse_blocks, replayed
+from compiler.run.search import carry_out, confirmed, predicted, refuse_blocks
 from compiler.solver.fixed_loss import Tried
-from compiler.types import DENSE, Choice, ConvSite, Inventory, Plan
+from compiler.types import DENSE, Candidate, Choice, ConvSite, Cost, Inventory, Plan
 
 SITES = (ConvSite("conv", "conv", (3, 3), 8, 12), ConvSite("logits", "dense", (1, 1), 12, 10))
 PLAN = Plan((("conv", Choice("tucker2", (4, 4))), ("logits", DENSE)), "mobile", 0, "ab12", calibration_hash="cd34")
@@ -65,9 +63,8 @@ def test_without_halves_there_is_nothing_to_refute() -> None:
     assert found.built.emitted.tflite == b"small"
 
 
-def replay(path: Path, plan: Plan, *, calibration: str = "cd34", target: str = "mobile") -> Any:
-    """`replayed` in a session that says what it was asked to build."""
-    path.write_text(plan_json(plan), encoding="utf-8")
+def replay(plan: Plan, *, calibration: str = "cd34", offered: Any = None) -> Any:
+    """`carry_out` in a session that says what it was asked to build."""
     built = SimpleNamespace(emitted=SimpleNamespace(tflite=b"file"))
     asked: list[Any] = []
 
@@ -75,30 +72,48 @@ def replay(path: Path, plan: Plan, *, calibration: str = "cd34", target: str = "
         asked.append(arguments)
         return built
 
-    found = replayed(
-        SimpleNamespace(  # type: ignore[arg-type]
-            options=SimpleNamespace(plan=path, target=target),
-            network=SimpleNamespace(hash="ab12", inventory=Inventory(SITES)),
-            target=TARGETS[target],
-            knowledge=SimpleNamespace(calibration_hash=calibration),
-            build=build,
-            measure=lambda tflite, part: (tflite, part),
-        ),
-        None,  # type: ignore[arg-type]
+    session: Any = SimpleNamespace(
+        options=SimpleNamespace(target="mobile"),
+        network=SimpleNamespace(hash="ab12", inventory=Inventory(SITES)),
+        target=TARGETS["mobile"],
+        knowledge=SimpleNamespace(calibration_hash=calibration),
+        build=build,
+        measure=lambda tflite, part: (tflite, part),
     )
-    return found, asked
+    return carry_out(session, plan, offered, "--plan 'p.json'"), asked
 
 
-def test_a_plan_is_built_as_it_stands(tmp_path: Path) -> None:
+def test_a_plan_is_built_as_it_stands() -> None:
     plan = replace(PLAN, gates=(("refit", False),), predicted_loss=0.25)
-    found, asked = replay(tmp_path / "p.json", plan)
+    found, asked = replay(plan)
     assert asked == [(plan.choices, (), 0.25, (("refit", False),))]
     assert found.evidence == (b"file", "report")
     assert found.notes == ()
 
 
-def test_other_calibration_inputs_are_owned_up_to(tmp_path: Path) -> None:
-    found, _ = replay(tmp_path / "p.json", PLAN, calibration="other")
+def test_a_plan_that_was_only_solved_leaves_its_gates_to_be_judged() -> None:
+    _, asked = replay(PLAN)
+    assert asked == [(PLAN.choices, (), 0.0, None)]
+
+
+def test_menus_say_what_a_plan_is_predicted_to_lose() -> None:
+    menus: Any = {
+        "conv": (Candidate(DENSE, Cost(), 0.0), Candidate(PLAN.choice("conv"), Cost(), 0.5)),
+        "logits": (Candidate(DENSE, Cost(), 0.0),),
+    }
+    _, asked = replay(PLAN, offered=menus)
+    assert asked[0][1] == (0.5, 0.0)
+    assert predicted(PLAN, {"conv": menus["conv"], "logits": ()}) == ()
+
+
+def test_a_network_that_was_tuned_afterwards_is_owned_up_to() -> None:
+    found, _ = replay(replace(PLAN, gates=(("refit", True), ("finetune", True))))
+    assert len(found.notes) == 1
+    assert "fine-tuned" in found.notes[0]
+
+
+def test_other_calibration_inputs_are_owned_up_to() -> None:
+    found, _ = replay(PLAN, calibration="other")
     assert found.notes == ("calibration inputs differ from the plan's, so bytes will differ too",)
 
 
@@ -106,7 +121,7 @@ def test_other_calibration_inputs_are_owned_up_to(tmp_path: Path) -> None:
     ("plan", "error", "sentence"),
     [
         (replace(PLAN, model_hash="00"), BadInput, r"--plan 'p.json' was made for another network; give that one"),
-        (replace(PLAN, target="xcore"), BadInput, r"--plan 'p.json' is for target xcore; give --target xcore"),
+        (replace(PLAN, target="xcore"), BadInput, r"--plan 'p.json' is for target xcore; give that target"),
         (replace(PLAN, choices=PLAN.choices[:1]), BadInput, r"'p.json' names other layers .*; give the same --exclude"),
         (
             replace(PLAN, choices=(PLAN.choices[0], ("logits", Choice("none", (), "unstructured", None, 9)))),
@@ -116,9 +131,9 @@ def test_other_calibration_inputs_are_owned_up_to(tmp_path: Path) -> None:
     ],
     ids=["network", "target", "layers", "choice"],
 )
-def test_a_plan_that_does_not_fit_is_refused(tmp_path: Path, plan: Plan, error: type, sentence: str) -> None:
+def test_a_plan_that_does_not_fit_is_refused(plan: Plan, error: type, sentence: str) -> None:
     with pytest.raises(error, match=sentence):
-        replay(tmp_path / "p.json", plan)
+        replay(plan)
 
 
 @pytest.mark.parametrize(("structure", "block", "refused"), [

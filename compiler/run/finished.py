@@ -1,0 +1,48 @@
+"""A run that has come to its end, in memory: nothing of it is written yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import keras
+
+from compiler.result import Result
+from compiler.run.search import Found
+from compiler.run.session import Session
+from compiler.run.summary import settings, versions
+from compiler.surgery.realise import Gates
+from compiler.types import Choice, Plan
+
+
+@dataclass(frozen=True, eq=False)
+class Finished:
+    """The file, the Keras model that it was quantized from, the plan that leads to it again, and what is known."""
+
+    tflite: bytes
+    model: keras.Model
+    plan: Plan
+    result: Result
+
+
+def finished(session: Session, found: Found, result: Result) -> Finished:
+    """What `found` amounts to."""
+    built = found.built
+    plan = plan_of(session, built.choices, built.predicted_loss, built.realised.gates)
+    return Finished(built.emitted.tflite, built.emitted.model, plan, result)
+
+
+def plan_of(
+    session: Session, choices: tuple[tuple[str, Choice], ...], predicted_loss: float, gates: Gates = ()
+) -> Plan:
+    """A plan of this session; without `gates` those are judged when it is carried out."""
+    return Plan(
+        choices=choices,
+        target=session.options.target,
+        seed=session.options.seed,
+        model_hash=session.network.hash,
+        settings=settings(session),
+        versions=versions(),
+        calibration_hash=session.knowledge.calibration_hash,
+        gates=gates,
+        predicted_loss=predicted_loss,
+    )
