@@ -11,7 +11,18 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from compiler.result import Evidence, Provenance, Result, StoredFigures, Verification, report_left, report_site
+from compiler.result import (
+    Evidence,
+    OnTarget,
+    Provenance,
+    Result,
+    StoredFigures,
+    TargetFigures,
+    TargetRun,
+    Verification,
+    report_left,
+    report_site,
+)
 from compiler.types import DENSE, Choice, ConvSite, Cost, LeftAlone
 
 # Before TensorFlow is imported by any test: two workers on two cores, and no chatter.
@@ -112,5 +123,13 @@ def result() -> Result:
         ),
         asked_factor=0.5,
         predicted_loss=0.0123,
+        on_target=OnTarget(
+            "LiteRT 2.3.0",
+            True,
+            64,
+            TargetRun(TargetFigures(9_000, 6_000, 4_096, "estimate", 300_000, 0.134, "ms", "measured"), 3, 0.98, 31.5),
+            TargetRun(TargetFigures(5_500, 2_970, 4_096, "estimate", 150_000, 0.1, "ms", "measured"), 2, 1.0, 33.0),
+        ),
+        original_int8=0.9083,
         notes=("The network has no BatchNorm; inputs are noise.",),
     )

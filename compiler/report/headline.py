@@ -1,4 +1,5 @@
-"""The first line of every report: what was kept, in the words of the flag that asked for it."""
+"""The first line of every report: what was kept, in the words of the flag that asked for it, and where the target pays
+for it with time or RAM."""
 
 from __future__ import annotations
 
@@ -6,16 +7,41 @@ from compiler.result import Result
 
 UNITS = {"params": "stored weight bytes", "bytes": "bytes of the file", "macs": "multiply-accumulates"}
 FIELDS = {"params": "stored_weight_bytes", "bytes": "file_bytes", "macs": "macs"}
+CLOCK = 0.05  # of a measured time: what two runs of one file may differ by
 
 
 def headline(result: Result) -> str:
     """For example "keeps 50 % (factor 0.5): 133,120 of 267,264 stored weight bytes, 49.8 %"."""
     before, after = (getattr(figures, FIELDS[result.budget]) for figures in (result.original, result.compressed))
     factor = result.kept if result.asked_factor is None else result.asked_factor
-    return (
+    kept = (
         f"keeps {percent(factor)} (factor {factor:.3g}): {after:,} of {before:,} {UNITS[result.budget]}, "
         f"{100 * result.kept:.1f} %"
     )
+    return "; ".join([kept, *drawbacks(result)])
+
+
+def drawbacks(result: Result) -> list[str]:
+    """Where the compressed network is larger, slower or hungrier than the original on its target; each by how much."""
+    found = []
+    before, after = result.original.file_bytes, result.compressed.file_bytes
+    if after > before:
+        found.append(f"LARGER file: {after:,} bytes against {before:,} ({after / before:.2f} times)")
+    on = result.on_target
+    if on is None:
+        return found
+    old, new = on.original.figures, on.compressed.figures
+    if on.time_ratio > (1 + CLOCK if new.time_label == "measured" else 1):
+        found.append(
+            f"SLOWER on {result.target}: {new.time:.4g} {new.time_unit} against {old.time:.4g} "
+            f"({on.time_ratio:.2f} times, {new.time_label})"
+        )
+    if on.arena_ratio > 1:
+        found.append(
+            f"MORE RAM on {result.target}: {new.arena_bytes:,} bytes against {old.arena_bytes:,} "
+            f"({new.arena_bytes - old.arena_bytes:,} more, {new.arena_label})"
+        )
+    return found
 
 
 def percent(share: float) -> str:

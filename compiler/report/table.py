@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TextIO
 
 from compiler.report.headline import headline, percent
-from compiler.result import Evidence, LayerReport, Result, StoredFigures, Verification
+from compiler.result import Evidence, LayerReport, OnTarget, Result, TargetRun, Verification
 
 NARROWEST = 110  # columns where the output is no terminal
 
@@ -22,33 +22,54 @@ def print_report(result: Result, stream: TextIO) -> None:
 
     say(headline(result))
     say(f"{result.input_path} → {result.output_path}, for {result.target}, {result.io} in and out")
-    console.print(_sizes(result.original, result.compressed))
+    console.print(_sizes(result))
     console.print(_layers(result.layers))
     say(evidence_line(result.evidence))
     for line in search_lines(result):
         say(line)
     say(verification_line(result.verification))
+    if result.on_target is not None:
+        say(target_line(result.on_target))
     for note in result.notes:
         say(f"note: {note}")
     for line in provenance_lines(result):
         say(line)
 
 
-def _sizes(original: StoredFigures, compressed: StoredFigures) -> object:
+def _sizes(result: Result) -> object:
     from rich.table import Table
 
     table = Table("", "original", "compressed", "kept", box=None, pad_edge=False)
     for column in table.columns[1:]:
         column.justify = "right"
+    for name, before, after, form in sizes(result):
+        table.add_row(name, format(before, form), format(after, form), f"{100 * after / max(1e-9, before):.1f} %")
+    if result.original_int8 is not None and result.evidence.compressed is not None:
+        values = (result.original_int8, result.evidence.compressed)
+        table.add_row(f"{result.evidence.metric} as int8", *(score(result.evidence.metric, v) for v in values), "")
+    return table
+
+
+def sizes(result: Result) -> list[tuple[str, float, float, str]]:
+    """Rows (name, original, compressed, format): the files' own, then the target's figures."""
+    rows: list[tuple[str, float, float, str]] = []
     for name, field in (
         ("parameters", "params"),
         ("stored weight bytes", "stored_weight_bytes"),
         ("file bytes", "file_bytes"),
         ("multiply-accumulates", "macs"),
     ):
-        before, after = getattr(original, field), getattr(compressed, field)
-        table.add_row(name, f"{before:,}", f"{after:,}", f"{100 * after / max(1, before):.1f} %")
-    return table
+        rows.append((name, getattr(result.original, field), getattr(result.compressed, field), ","))
+    if result.on_target is not None:
+        old, new = result.on_target.original.figures, result.on_target.compressed.figures
+        rows.append((f"flash bytes, {result.target}", old.flash_bytes, new.flash_bytes, ","))
+        rows.append((f"arena bytes, {result.target} ({new.arena_label})", old.arena_bytes, new.arena_bytes, ","))
+        rows.append((f"{new.time_unit}, {result.target} ({new.time_label})", old.time, new.time, ",.4g"))
+        before, after = dict(old.extra), dict(new.extra)
+        for name, value in after.items():
+            if not isinstance(value, str) and (value or before.get(name)):
+                rows.append((name.replace("_", " "), float(before.get(name, 0)), value, ",.6g"))
+    return rows
 
 
 def _layers(layers: tuple[LayerReport, ...]) -> object:
@@ -94,9 +115,7 @@ def evidence_line(evidence: Evidence) -> str:
     }[evidence.tier]
     figures = [amount(evidence.metric, evidence.loss)]
     if evidence.original is not None and evidence.compressed is not None:
-        before, after = (
-            f"{v:.3g}" if evidence.metric == "score" else _percent1(v) for v in (evidence.original, evidence.compressed)
-        )
+        before, after = (score(evidence.metric, v) for v in (evidence.original, evidence.compressed))
         figures = [f"{before} → {after}", f"loss {figures[0]}"]
     if evidence.interval is not None:
         low, high = (amount(evidence.metric, v).removesuffix(" points") for v in evidence.interval)
@@ -137,6 +156,24 @@ def verification_line(verification: Verification) -> str:
     )
 
 
+def target_line(on: OnTarget) -> str:
+    """Both files in the target's tool."""
+    if not on.executed:
+        return f"accepted by {on.tool}, which runs nothing here: its figures are estimates"
+    return (
+        f"run by {on.tool} on {on.inputs} inputs, against LiteRT's reference kernels: {deviation(on.compressed)}; the "
+        f"original: {deviation(on.original)}"
+    )
+
+
+def deviation(run: TargetRun) -> str:
+    """How far a run is from the reference kernels."""
+    if run.max_lsb == 0:
+        return "equal"
+    snr = "" if run.snr_db is None else f", SNR {run.snr_db:.1f} dB"
+    return f"within {run.max_lsb} steps{snr}, top-1 agreement {_percent1(run.top1)}"
+
+
 def provenance_lines(result: Result) -> list[str]:
     """Where the bytes came from."""
     p = result.provenance
@@ -155,6 +192,11 @@ def amount(metric: str, loss: float) -> str:
     if metric == "accuracy":
         return f"{points(loss)} points"
     return f"{loss:.3g}" if metric == "score" else _percent1(loss)
+
+
+def score(metric: str, value: float) -> str:
+    """A metric's own value: a score as it is, everything else as a share."""
+    return f"{value:.3g}" if metric == "score" else _percent1(value)
 
 
 def points(share: float) -> str:

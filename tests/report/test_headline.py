@@ -22,3 +22,24 @@ def test_fixed_loss_says_what_was_reached(result: Result) -> None:
 @pytest.mark.parametrize(("share", "text"), [(0.5, "50 %"), (1, "100 %"), (0.125, "12.5 %"), (0.33333, "33.3 %")])
 def test_percent(share: float, text: str) -> None:
     assert percent(share) == text
+
+
+def with_figures(result: Result, **changes: object) -> Result:
+    """The result with other figures of the compressed file on its target."""
+    assert result.on_target is not None
+    compressed = replace(result.on_target.compressed, figures=replace(result.on_target.compressed.figures, **changes))
+    return replace(result, on_target=replace(result.on_target, compressed=compressed))
+
+
+def test_the_first_line_owns_up_to_what_is_worse(result: Result) -> None:
+    slower = headline(with_figures(result, time=0.161))
+    assert slower.endswith("49.5 %; SLOWER on mobile: 0.161 ms against 0.134 (1.20 times, measured)")
+    hungrier = headline(with_figures(result, arena_bytes=5_120))
+    assert hungrier.endswith("49.5 %; MORE RAM on mobile: 5,120 bytes against 4,096 (1,024 more, estimate)")
+    larger = replace(result, compressed=replace(result.compressed, file_bytes=9_900))
+    assert headline(larger).endswith("49.5 %; LARGER file: 9,900 bytes against 9,000 (1.10 times)")
+
+
+def test_two_runs_of_one_file_differ_but_two_estimates_do_not(result: Result) -> None:
+    assert "SLOWER" not in headline(with_figures(result, time=0.134 * 1.04))
+    assert "SLOWER" in headline(with_figures(result, time=0.134 * 1.04, time_label="estimate"))

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from compiler.report.table import becomes, change, evidence_line, points, print_report
+from compiler.report.table import becomes, change, evidence_line, points, print_report, target_line
 from compiler.result import Evidence, LayerReport, Result
 
 
@@ -25,6 +25,12 @@ def test_the_report_says_what_the_file_is(result: Result) -> None:
         "stored weight bytes 6,000 2,970 49.5 %",
         "file bytes 9,000 5,500 61.1 %",
         "multiply-accumulates 300,000 150,000 50.0 %",
+        "flash bytes, mobile 9,000 5,500 61.1 %",
+        "arena bytes, mobile (estimate) 4,096 4,096 100.0 %",
+        "ms, mobile (measured) 0.134 0.1 74.6 %",
+        "accuracy as int8 90.8 % 90.0 %",
+        "run by LiteRT 2.3.0 on 64 inputs, against LiteRT's reference kernels: within 2 steps, SNR 33.0 dB, top-1 "
+        "agreement 100.0 %; the original: within 3 steps, SNR 31.5 dB, top-1 agreement 98.0 %",
         "conv1 tucker2 8×9 + block 2.1 % 4,736 → 1,800 294,912 → 147,456 0.012",
         "logits dense 680 640 0",
         "dw left: each filter sees one channel",
@@ -51,6 +57,12 @@ def test_a_search_says_what_it_asked_and_saw(result: Result) -> None:
     text = _print(searched)
     assert "asked: a loss of at most 2.00 points\n" in text
     assert "search: 9 files measured, loss 1.75 points on its own 239 examples\n" in text
+
+
+def test_a_tool_that_runs_nothing_says_so(result: Result) -> None:
+    assert result.on_target is not None
+    on = replace(result.on_target, tool="Vela 5", executed=False)
+    assert target_line(on) == "accepted by Vela 5, which runs nothing here: its figures are estimates"
 
 
 def test_an_estimate_is_called_one() -> None:
