@@ -19,7 +19,7 @@ PRUNING_STRUCTURES = ("auto", "unstructured", "filter", "channel", "block")
 COMPRESSION_TYPES = ("hybrid", "tucker", "spars", "tucker4")
 METHODS = ("fixed_params", "fixed_loss")
 BUDGETS = ("params", "bytes", "macs")
-TARGETS = ("mobile", "xcore", "cortex_m", "ethos_u")
+TARGETS = ("mobile", "xcore", "cortex_m", "ethos_u", "c")
 IO_TYPES = ("int8", "uint8", "float")
 RECOVERIES = ("none", "synthetic")
 

@@ -143,9 +143,11 @@ def chain_of(site: ConvSite, choice: Choice) -> tuple[Emitted, ...]:
     zero = "zero" if site.kind == "conv" else "none"  # FULLY_CONNECTED may lack a bias, CONV_2D never does
     own = "own" if site.use_bias else zero
     last = len(factors) - 1
-    emitted = tuple(Emitted(role, k, p, own if i == last else zero) for i, (role, k, p) in enumerate(factors))
+    emitted = tuple(
+        Emitted(role, k, p, own if i == last else zero, kind=site.kind) for i, (role, k, p) in enumerate(factors)
+    )
     if choice.chain == "dense" and site.zeros:
-        return (replace(emitted[0], structure="unstructured", kept=site.weights - site.zeros, kind=site.kind),)
+        return (replace(emitted[0], structure="unstructured", kept=site.weights - site.zeros),)
     return emitted
 
 
@@ -187,7 +189,7 @@ def smaller_dense(site: ConvSite, choice: Choice) -> tuple[Emitted, tuple[Select
         around.append(Selection("gather", site.c_in, n_in, at.before))
     if n_out < site.c_out:
         around.append(Selection("scatter", site.c_out, n_out, at.after))
-    return Emitted("sparse", (*site.kernel_size, n_in, n_out), at.after, bias), tuple(around)
+    return Emitted("sparse", (*site.kernel_size, n_in, n_out), at.after, bias, kind=site.kind), tuple(around)
 
 
 def shared_zero_bias_bytes(emitted: Iterable[Emitted]) -> int:

@@ -82,7 +82,7 @@ def test_importing_the_table_imports_no_tool() -> None:
 
 
 def test_structures() -> None:
-    assert TARGETS["mobile"].structures == TARGETS["ethos_u"].structures == STRUCTURES
+    assert TARGETS["mobile"].structures == TARGETS["ethos_u"].structures == TARGETS["c"].structures == STRUCTURES
     assert TARGETS["xcore"].structures == TARGETS["cortex_m"].structures == ("filter", "channel", "block")
     assert all(t.realises(None) for t in TARGETS.values())
     assert not TARGETS["xcore"].realises("unstructured")
