@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from compiler.backend.stored_bytes import stored_bytes
+from compiler.backend.targets.c import compose
 from compiler.errors import Infeasible
 from compiler.options import Options
 from compiler.pipeline import compress
@@ -138,3 +139,16 @@ def test_the_plan_is_the_golden_one(folder: Path, half: Result, request: pytest.
     if request.config.getoption("--update-golden"):
         path.write_text(json.dumps(found, indent=1) + "\n")
     assert found == json.loads(path.read_text())
+
+
+def test_target_c_writes_the_network_and_its_source(folder: Path) -> None:
+    """The budget holds in the emitted constants."""
+    result = compress(options(folder, "plain", target="c"))
+    assert 0.4 < result.kept <= 0.5
+    tflite = (folder / "plain.tflite").read_bytes()
+    emitted = compose(tflite)
+    assert (emitted.weight_bytes, emitted.constant_bytes) == (
+        result.compressed.stored_weight_bytes,
+        result.compressed.file_bytes,
+    )
+    assert {path.name: path.read_text() for path in (folder / "plain.c").iterdir()} == dict(emitted.texts)

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from compiler.errors import BadInput
 
 
-def write_files(contents: Mapping[Path, bytes]) -> None:
-    """Write every file; on an error the old ones stay whole. Raises BadInput where the folder refuses."""
+def write_files(contents: Mapping[Path, bytes], folders: Iterable[Path] = ()) -> None:
+    """Write every file; on an error the old ones stay whole. `folders` that are not there are made, and taken away
+    again when nothing is written. Raises BadInput where a folder refuses."""
     staged: dict[Path, Path] = {}
+    made: list[Path] = []
     try:
+        for path in folders:
+            if not path.is_dir():
+                path.mkdir()
+                made.append(path)
         for path, content in contents.items():
             if path.is_dir():  # found out by `replace`, after others have been
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -24,6 +30,7 @@ def write_files(contents: Mapping[Path, bytes]) -> None:
                 os.fsync(file.fileno())
         for path, part in staged.items():
             os.replace(part, path)
+        made.clear()
     except OSError as error:
         raise BadInput(
             f"'{path}' can't be written ({error.strerror}); free the disk or choose another --output_path."
@@ -31,3 +38,5 @@ def write_files(contents: Mapping[Path, bytes]) -> None:
     finally:
         for part in staged.values():
             part.unlink(missing_ok=True)
+        for path in made:
+            path.rmdir()

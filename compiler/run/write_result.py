@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+from compiler.backend.targets import TARGETS
 from compiler.options import Options
 from compiler.report.report_json import report_json
 from compiler.run.finished import Finished
@@ -21,7 +22,15 @@ def write_result(options: Options, done: Finished) -> None:
     }
     if options.save_keras:
         contents[options.keras_path] = keras_bytes(done)
-    write_files(contents)
+    native = native_files(options, done)
+    write_files(contents | native, folders={path.parent for path in native} - {options.output_path.parent})
+
+
+def native_files(options: Options, done: Finished) -> dict[Path, bytes]:
+    """What is built for the device, where that is not the TFLite file itself."""
+    target = TARGETS[options.target]
+    files = target.files(done.tflite, options.output_path.stem) if target.is_source else {}
+    return {options.output_path.parent / name: content for name, content in files.items()}
 
 
 def keras_bytes(done: Finished) -> bytes:

@@ -23,6 +23,21 @@ def test_writes_all(tmp_path: Path) -> None:
     assert names(tmp_path) == ["a", "b"]
 
 
+def test_folders_are_made(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    folders = [tmp_path / "there", tmp_path / "new"]
+    write_files({tmp_path / "there" / "a": b"1", tmp_path / "new" / "b": b"2"}, folders=folders)
+    assert (tmp_path / "there" / "a").read_bytes() == b"1"
+    assert (tmp_path / "new" / "b").read_bytes() == b"2"
+
+
+def test_a_folder_that_was_made_goes_where_nothing_is_written(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    with pytest.raises(BadInput, match=r"a' can't be written"):
+        write_files({tmp_path / "new" / "b": b"2", tmp_path / "a": b"1"}, folders=[tmp_path / "new"])
+    assert names(tmp_path) == ["a"]
+
+
 def test_a_missing_folder_writes_none(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"old")
     with pytest.raises(BadInput, match=r"no/b' can't be written \(No such file.*\); free the disk or choose another"):

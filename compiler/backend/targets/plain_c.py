@@ -86,6 +86,7 @@ class PlainC(Target):
     )
     sparse_storage: ClassVar[bool] = True
     is_tflite: ClassVar[bool] = False
+    is_source: ClassVar[bool] = True
     selection_file_bytes: ClassVar[int] = 0  # indices, and the geometry of a PAD
     add_file_bytes: ClassVar[int] = 44  # add_params and hybrid_params
 

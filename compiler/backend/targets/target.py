@@ -64,6 +64,7 @@ class Target(ABC):
     sparse_storage: ClassVar[bool] = False  # the file may hold kernels in TFLite's sparse encoding
     selects_by: ClassVar[str] = "gather"  # "gather" (GATHER, PAD) or "conv" (a 1×1 convolution of zeros and ones)
     is_tflite: ClassVar[bool] = True  # the artefact is the TFLite file itself
+    is_source: ClassVar[bool] = False  # the artefact is a folder of source, written in every run
     # What one more operator adds to the artefact beside constants, fitted to shrunk files (docs/targets.md).
     conv_file_bytes: ClassVar[int] = 250
     scale_file_bytes: ClassVar[float] = SCALE_BYTES  # for each output channel of a convolution
