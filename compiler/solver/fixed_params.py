@@ -118,7 +118,19 @@ class Problem:
         unit = [shared[:, 0] for shared in self.shared]
         if not self.most and not len(self.bounds) and not self.cuts:
             return tuple(int(np.argmin(cost)) for cost in unit)
-        return self.solve(unit, np.array([np.inf, *self.most]) - self.untouched)
+        granted = np.array([np.inf, *self.most]) - self.untouched
+        try:
+            return self.solve(unit, granted)
+        except Infeasible:
+            if not self.most:
+                raise
+        # Sites share bytes of the file, which rows of sums don't know: what the plan without the limit shares is lent.
+        picks = self.solve(unit, np.full(len(granted), np.inf))
+        shares = sum(cost[pick] for cost, pick in zip(self.shared, picks, strict=True)) - self.priced(picks)
+        picks = self.solve(unit, granted + np.maximum(0.0, shares + self.untouched))
+        if np.any(self.priced(picks)[1:] > self.most):
+            raise Infeasible("no plan has a file as small as --max_file_bytes")
+        return picks
 
     def solve(self, objective: Sequence[np.ndarray], granted: np.ndarray) -> tuple[int, ...]:
         """The picks of least objective within what is granted of each unit, the limits and the cuts."""

@@ -97,28 +97,34 @@ class Limited:
         plan = dict(zip(names, choices, strict=True))
         if limit is None or self.model.arena_bytes(plan) <= limit:
             return None
-        thrifty = {name: self._thriftiest(menus[name], name) for name in names}
         needed = []
         for name in names:
-            without = plan | {name: thrifty[name]}
-            if plan[name] != thrifty[name] and self.model.arena_bytes(without) > limit:
+            without = min(
+                (plan | {name: choice} for choice in self._thrifty(menus[name], name)), key=self.model.arena_bytes
+            )
+            if self.model.arena_bytes(without) > limit:
                 plan = without
-            elif plan[name] != thrifty[name]:
+            else:
                 needed.append(name)
-        if not needed:  # the thriftiest of all is not enough: only this very plan is known to be wrong
+        if not needed:  # thrift everywhere is not enough: only this very plan is known to be wrong
             needed, plan = names, dict(zip(names, choices, strict=True))
         cut = {names.index(name): (_index(menus[name], plan[name]),) for name in needed}
         last = needed[-1]
         alike = tuple(i for i, c in enumerate(menus[last]) if self.model.arena_bytes(plan | {last: c.choice}) > limit)
         return cut | {names.index(last): alike}
 
-    def _thriftiest(self, menu: Sequence[Candidate], name: str) -> Choice:
-        """The choice with which the site adds least to the RAM of any plan."""
-        model = self.model
-        return min(
-            (c.choice for c in menu),
-            key=lambda c: max(model.live_elsewhere, model.site_live(name, c)) + model.site_kept(name, c),
-        )
+    def _thrifty(self, menu: Sequence[Candidate], name: str) -> list[Choice]:
+        """The choices of which no other adds less to the RAM of any plan, in what is alive and in what is kept."""
+        elsewhere = self.model.live_elsewhere
+        figures = {
+            c.choice: (max(elsewhere, self.model.site_live(name, c.choice)), self.model.site_kept(name, c.choice))
+            for c in menu
+        }
+        least: list[Choice] = []
+        for choice in sorted(figures, key=lambda c: figures[c]):
+            if all(figures[other][1] > figures[choice][1] for other in least):
+                least.append(choice)
+        return least
 
 
 def nothing(name: str, choice: Choice) -> float:
