@@ -1,0 +1,109 @@
+"""The least that a limit can be set to within a budget: what a refusal names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from compiler.backend.targets.plan_model import PlanModel
+from compiler.backend.targets.target import Target
+from compiler.errors import Infeasible
+from compiler.solver.fixed_params import Problem
+from compiler.solver.limits import Limited, Limits, Menus
+from compiler.types import Choice, Cost, Inventory
+
+FLAGS = {"file_bytes": "--max_file_bytes", "arena_bytes": "--max_arena_bytes", "latency_ratio": "--max_latency_ratio"}
+STEPS = 12  # halvings of the range of RAM
+
+
+class Reach:
+    """Least figures of one network's plans that keep `factor` of the budget's unit."""
+
+    def __init__(
+        self,
+        menus: Menus,
+        inventory: Inventory,
+        target: Target,
+        original: Cost,
+        factor: float,
+        budget: str,
+        model: PlanModel,
+    ) -> None:
+        self.menus, self.inventory, self.model = menus, inventory, model
+        self.problem: Callable[[Limits], Problem] = lambda limits: Problem(
+            menus, inventory, target, original, budget, Limited(limits, model)
+        )
+        self.factor = factor
+
+    def least(self, name: str) -> float:
+        """The least value of the limit `name` (a field of `Limits`) that a plan within the budget keeps."""
+        return {"file_bytes": self.file_bytes, "arena_bytes": self.arena_bytes, "latency_ratio": self.latency_ratio}[
+            name
+        ]()
+
+    def file_bytes(self) -> float:
+        problem = self.problem(Limits(file_bytes=np.inf))
+        picks = problem.solve([shared[:, 1] for shared in problem.shared], self._granted(problem))
+        return float(problem.priced(picks)[1])
+
+    def latency_ratio(self) -> float:
+        problem = self.problem(Limits())
+        times = [
+            np.array([self.model.site_time(site.name, c.choice) for c in self.menus[site.name]])
+            for site in self.inventory.sites
+        ]
+        return self.model.time_ratio(self._plan(problem, problem.solve(times, self._granted(problem))))
+
+    def arena_bytes(self) -> float:
+        """By halving: RAM is no sum."""
+        found = self._with_arena(np.inf)
+        assert found is not None, "the budget by itself is met"
+        low, high = 0.0, found
+        for _ in range(STEPS):
+            middle = (low + high) / 2
+            found = self._with_arena(middle)
+            low, high = (middle, high) if found is None else (low, min(high, found))
+        return high
+
+    def _with_arena(self, limit: float) -> float | None:
+        """RAM of a plan within the budget and `limit`; None where there is none."""
+        problem = self.problem(Limits(arena_bytes=limit if np.isfinite(limit) else None))
+        try:
+            picks = problem.smallest()
+        except Infeasible:
+            return None
+        if problem.solution(picks).kept > self.factor:
+            return None
+        return float(self.model.arena_bytes(self._plan(problem, picks)))
+
+    def _granted(self, problem: Problem) -> np.ndarray:
+        granted = np.full(len(problem.units), np.inf)
+        granted[0] = self.factor * problem.whole[0] - problem.untouched[0]
+        return granted
+
+    @staticmethod
+    def _plan(problem: Problem, picks: tuple[int, ...]) -> dict[str, Choice]:
+        return dict(problem.solution(picks).choices)
+
+
+def blame(limits: Limits, reach: Reach) -> str:
+    """The sentence of limits that can't be met: the first that can't by itself, with the least that can."""
+    for name, flag in FLAGS.items():
+        asked = getattr(limits, name)
+        if asked is None:
+            continue
+        least = reach.least(name)
+        if least > asked:
+            return (
+                f"{flag} {shown(asked)} can't be met within the budget: the smallest reachable is "
+                f"{shown(np.ceil(1e3 * least) / 1e3 if least < 100 else np.ceil(least))}; ask for that or more, or "
+                "let more of the network be kept."
+            )
+    given = " and ".join(flag for name, flag in FLAGS.items() if getattr(limits, name) is not None)
+    return f"{given} can't be met together within the budget; relax one of them, or let more of the network be kept."
+
+
+def shown(value: float) -> str:
+    """A ratio to three digits, bytes as they are typed."""
+    return f"{value:.4g}" if value < 100 else f"{value:.0f}"
