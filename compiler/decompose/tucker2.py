@@ -98,22 +98,21 @@ def tucker2(kernel: np.ndarray, metric: Metric, r_in: int, r_out: int, sweeps: i
 
 def update_first(fit: RegressionOnU, kernel: np.ndarray, metric: Metric, r_out: int) -> np.ndarray:
     """U that minimises the loss for fixed (G, V): a linear least-squares problem in c_in·r_in unknowns, solved by
-    conjugate gradients from the present U."""
+    conjugate gradients from the present U. Rows of V are Γ-orthonormal, so Γ has no part in the normal operator."""
     k_h, k_w, c_in, c_out = kernel.shape
     positions, r_in = k_h * k_w, fit.first.shape[1]
     core = fit.regression.coefficients(r_out).reshape(positions, r_in, r_out)
-    # G_p V at each position: (p, r_in, c_out)
-    tail = core @ (fit.regression.right[:r_out] @ metric.gamma_roots[1])
-    tail_gamma = tail @ metric.gamma
+
+    def onto_core(rows: np.ndarray) -> np.ndarray:
+        return np.tensordot(rows.reshape(positions, c_in, r_out), core, axes=([0, 2], [0, 2]))
 
     def normal(u: np.ndarray) -> np.ndarray:
-        weighted = metric.sigma @ (u @ tail).reshape(positions * c_in, c_out)
-        return np.einsum("pik,prk->ir", weighted.reshape(positions, c_in, c_out), tail_gamma, optimize=True)
+        return onto_core(metric.sigma @ (u @ core).reshape(-1, r_out)) / scale
 
-    weighted = (metric.sigma @ kernel.reshape(-1, c_out)).reshape(positions, c_in, c_out)
-    right_side = np.einsum("pik,prk->ir", weighted, tail_gamma, optimize=True)
+    outputs = metric.gamma_roots[0] @ fit.regression.right[:r_out].T  # Γ Vᵀ
+    right_side = onto_core(metric.sigma @ (kernel.reshape(-1, c_out) @ outputs))
     scale = float(np.abs(right_side).max()) or 1.0  # squares of loud or faint layers would leave float32's range
-    tail_gamma, right_side = tail_gamma / scale, right_side / scale
+    right_side = right_side / scale
     u = fit.first.copy()
     residual = right_side - normal(u)
     direction, energy = residual.copy(), float(np.sum(residual**2))

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 from joblib import Parallel, delayed
-from threadpoolctl import threadpool_limits
 
 from compiler.backend.targets.target import Target
 from compiler.decompose.metric import Metric
@@ -29,12 +28,10 @@ def menus(
     def one(site: ConvSite) -> tuple[str, tuple[Candidate, ...]]:
         return site.name, candidates(site, kernels[site.name], metrics[site.name], target, menu)
 
-    # BLAS keeps to one thread within a task, so that its sums are added in the same order for any number of jobs.
     largest_first = sorted(inventory.sites, key=lambda site: -site.weights)
     result: dict[str, tuple[Candidate, ...]] = {}
-    with threadpool_limits(1, user_api="blas"):
-        pool = Parallel(n_jobs=jobs, backend="threading", return_as="generator_unordered")
-        for name, found in pool(delayed(one)(site) for site in largest_first):
-            result[name] = found
-            advance()
+    pool = Parallel(n_jobs=jobs, backend="threading", return_as="generator_unordered")
+    for name, found in pool(delayed(one)(site) for site in largest_first):
+        result[name] = found
+        advance()
     return result

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 from joblib import Parallel, delayed
-from threadpoolctl import threadpool_limits
 
 from compiler.datafree.study import Study
 from compiler.decompose.equalise import equalise
@@ -83,8 +82,7 @@ def fit_all(network: Network, knowledge: Study, choices: Mapping[str, Choice], j
         error = (kernel - factors.reconstruct()).reshape(-1, site.c_out)
         return site.name, (factors, (bias + knowledge.means[site.name] @ error).astype(np.float32))
 
-    with threadpool_limits(1, user_api="blas"):
-        return dict(Parallel(n_jobs=jobs, backend="threading")(delayed(one)(s) for s in network.inventory.sites))
+    return dict(Parallel(n_jobs=jobs, backend="threading")(delayed(one)(s) for s in network.inventory.sites))
 
 
 class Divergence:
