@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 
 from compiler.backend.targets.c import board as board_module
-from compiler.backend.targets.c import emit
+from compiler.backend.targets.c import compose, emit
 from compiler.backend.targets.c.board import BOARDS, missing_tools, run_on_board
+from compiler.backend.targets.c.graph import read_graph
 from compiler.errors import CheckFailed
+from compiler.options import Options
+from compiler.pipeline import compress
 from tests.kernels.litert import run
 from tests.kernels.random_network import RandomNetwork
 
@@ -26,7 +29,11 @@ def network() -> bytes:
     return net.tflite(net.softmax(net.dense(net.reshape(pooled, (1, 12)), 10)))
 
 
-@pytest.mark.skipif(bool(missing_tools()), reason=f"needs {', '.join(missing_tools())} (kernels/apt.txt)")
+needs_board = pytest.mark.skipif(bool(missing_tools()), reason=f"needs {', '.join(missing_tools())} (kernels/apt.txt)")
+CARRIED = Path(__file__).resolve().parents[3] / "models" / "digits.keras"
+
+
+@needs_board
 @pytest.mark.parametrize("name", ["cortex-m4", "cortex-m55"])
 @pytest.mark.parametrize("options", [(), ("-DKERNELS_SIMD=1",)])
 def test_a_board_computes_what_litert_does(tmp_path: Path, name: str, options: tuple[str, ...]) -> None:
@@ -44,6 +51,28 @@ def test_a_board_computes_what_litert_does(tmp_path: Path, name: str, options: t
     if not options:
         again = run_on_board(tmp_path / "net", inputs, BOARDS[name], tmp_path / "board")
         assert again.instructions == first.instructions
+
+
+@pytest.fixture(scope="module")
+def carried(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The network that the repository carries, compressed for target c."""
+    output = tmp_path_factory.mktemp("carried") / "digits.tflite"
+    compress(Options(input_path=CARRIED, output_path=output, target="c", compression_factor=0.4))
+    return output
+
+
+@needs_board
+@pytest.mark.parametrize("name", ["cortex-m4", "cortex-m55"])
+def test_the_carried_network_compressed_on_a_board(carried: Path, tmp_path: Path, name: str) -> None:
+    tflite, folder = carried.read_bytes(), carried.with_suffix(".c")
+    graph = read_graph(tflite)
+    inputs = np.random.default_rng(0).integers(-128, 128, (3, graph.input.size)).astype(np.int8)
+    expected = np.stack([run(tflite, x).ravel() for x in inputs])
+    assert len(np.unique(expected, axis=0)) == 3, "all outputs are equal: they would hide errors"
+    assert any("sparse" in path.name for path in folder.iterdir())
+    ran = run_on_board(folder, inputs, BOARDS[name], tmp_path)
+    assert np.array_equal(ran.outputs, expected)
+    assert ran.static_bytes == compose(tflite).arena_bytes
 
 
 def test_missing_tools_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

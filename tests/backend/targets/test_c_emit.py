@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,9 @@ needs_compiler = pytest.mark.skipif(COMPILER is None, reason="needs a C compiler
 def assert_equal(tflite: bytes, folder: Path, **options: object) -> Emitted:
     emitted = emit(tflite, folder, **options)  # type: ignore[arg-type]
     interpreter_shape = (emitted_input_bytes(folder),)
-    inputs = np.random.default_rng(0).integers(-128, 128, (3, *interpreter_shape)).astype(np.int8)
+    inputs = np.random.default_rng(0).integers(-128, 128, (6, *interpreter_shape)).astype(np.int8)
+    inputs[3], inputs[4] = -128, 127
+    inputs[5] = np.where(inputs[5] < 0, -128, 127)  # the largest sums
     expected = np.stack([run(tflite, x).ravel() for x in inputs])
     assert np.ptp(expected.astype(int)) > 20, "the network's output is all but constant: it would hide errors"
     assert np.array_equal(run_network(compile_network(folder), inputs), expected)
@@ -159,6 +163,19 @@ def test_networks_of_others(shared: Path, tmp_path: Path, file: str) -> None:
     inputs = rng.integers(-128, 128, (4, emitted_input_bytes(tmp_path / "net"))).astype(np.int8)
     expected = np.stack([run(tflite, x).ravel() for x in inputs])
     assert np.array_equal(run_network(executable, inputs), expected)
+
+
+@needs_compiler
+@pytest.mark.skipif(shutil.which("cmake") is None, reason="needs cmake (kernels/apt.txt)")
+@pytest.mark.parametrize("simd", ["OFF", "ON"])
+def test_the_folder_builds_with_cmake(tmp_path: Path, simd: str) -> None:
+    net = RandomNetwork((6, 6, 20), seed=6)
+    tflite = net.tflite(net.mean(net.conv(net.input, 5, (3, 3))))
+    emit(tflite, tmp_path / "net")
+    for command in (["-S", "net", "-B", "build", f"-DKERNELS_SIMD={simd}"], ["--build", "build"]):
+        subprocess.run(["cmake", *command], cwd=tmp_path, check=True, capture_output=True)
+    x = np.random.default_rng(0).integers(-128, 128, (1, 720)).astype(np.int8)
+    assert np.array_equal(run_network(tmp_path / "build" / "sample", x)[0], run(tflite, x).ravel())
 
 
 def test_the_same_bytes_twice(tmp_path: Path) -> None:
