@@ -88,7 +88,7 @@ PACKAGES = {
 
 # Rooms of pure mathematics: the standard library and these.
 PURE = {
-    "decompose": {"numpy", "scipy", "tensorly", "threadpoolctl"},
+    "decompose": {"numpy", "scipy", "tensorly"},
     "sparsity": {"numpy", "scipy"},
     "solver": {"numpy", "scipy"},
 }
