@@ -12,7 +12,7 @@ def check_paths(options: Options) -> None:
     """Raise `BadInput` for a file that is missing or a folder that can't take the output; leaves nothing behind."""
     source, output = options.input_path, options.output_path
     if not source.exists():
-        raise BadInput(f"--input_path {source} does not exist; give the path of a .keras or .h5 file.")
+        raise BadInput(f"--input_path {source} does not exist; give the path of a .keras, .h5 or .tflite file.")
     if not source.is_file():
         raise BadInput(f"--input_path {source} is a folder; save the model as a .keras file and give that.")
     if source.name.endswith(".weights.h5") and options.model is None:
@@ -22,6 +22,8 @@ def check_paths(options: Options) -> None:
         )
     if output.suffix != ".tflite":
         raise BadInput(f"--output_path {output} does not end in .tflite; name a file such as {output}.tflite.")
+    if output.exists() and output.samefile(source):
+        raise BadInput(f"--output_path {output} is the input itself; name another file to write.")
     if output.is_dir():
         raise BadInput(f"--output_path {output} is a folder; name a file to write, such as {output}/net.tflite.")
     folder = output.parent

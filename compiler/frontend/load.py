@@ -1,8 +1,8 @@
-"""Read a trained network from a file, whatever Keras wrote it, without running code from it or touching it.
+"""Read a trained network from a file, whatever wrote it, without running code from it or touching it.
 
 Formats (by content, not by suffix): a `.keras` archive is a zip with `config.json` and `model.weights.h5`; a whole
 model in HDF5 carries its graph as the attribute `model_config`; HDF5 without that holds weights only, and the graph
-comes from a builder in `models/`.
+comes from a builder in `models/`; a `.tflite` is a flatbuffer with the identifier TFL3.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ import h5py
 import keras
 import numpy as np
 
-from compiler.errors import BadInput, UnsupportedModel
+from compiler.errors import BadInput, CompilerError, UnsupportedModel
 from compiler.frontend.graph import emit, graph_of, unpack
+from compiler.frontend.import_tflite import Imported, import_tflite
 from compiler.frontend.mend_config import mend_config
+from compiler.tflite.flatbuffer import IDENTIFIER
 
 _HDF5, _ZIP = b"\x89HDF\r\n\x1a\n", b"PK\x03\x04"
 
@@ -33,27 +35,38 @@ def load(path: str | Path, *, model_name: str | None = None, input_shape: tuple[
     in the open (`None`) dimensions of the inputs.
 
     Raises BadInput for a missing, damaged or foreign file, NaN or infinite weights, and open dimensions without
-    `input_shape`; UnsupportedModel for subclassed models, custom layers and Lambda layers (their code is not run).
+    `input_shape`; UnsupportedModel for subclassed models, custom layers and Lambda layers (their code is not run), and
+    for operators of a `.tflite` that can't be read.
     """
-    path = Path(path)
+    return load_with_ranges(path, model_name=model_name, input_shape=input_shape).model
+
+
+def load_with_ranges(
+    path: str | Path, *, model_name: str | None = None, input_shape: tuple[int, ...] | None = None
+) -> Imported:
+    """As `load`, with the ranges that an int8 `.tflite` carries."""
+    path, quantized = Path(path), None
     kind = _kind(path)
     if kind == "weights":
         model = _from_weights(path, model_name, input_shape)
     elif model_name is not None:
         raise BadInput(f"{path} holds its own graph; leave --model {model_name} out")
+    elif kind == "tflite":
+        imported = _from_tflite(path)
+        model, quantized = imported.model, imported.quantized
     else:
         model = _from_archive(path) if kind == "archive" else _from_hdf5(path)
     if not model.built:
         raise UnsupportedModel(f"{path} holds a Sequential that never saw an input; train it, then save it again")
     _refuse_nonfinite_weights(model, path)
     model = with_input_shape(model, input_shape)
-    if isinstance(model, keras.Sequential) or unpack(model.input) is model.input:
-        return model
-    return keras.Model(unpack(model.input), model.output, name=model.name)  # else Keras warns of every lone array
+    if not isinstance(model, keras.Sequential) and unpack(model.input) is not model.input:
+        model = keras.Model(unpack(model.input), model.output, name=model.name)  # else Keras warns of every lone array
+    return Imported(model, quantized)
 
 
 def _kind(path: Path) -> str:
-    """One of "archive" (`.keras`), "hdf5" (a whole model) and "weights"."""
+    """One of "archive" (`.keras`), "hdf5" (a whole model), "weights" and "tflite"."""
     if path.is_dir():
         raise BadInput(f"{path} is a folder (a SavedModel?); save the model with model.save('network.keras')")
     if not path.is_file():
@@ -80,7 +93,11 @@ def _kind(path: Path) -> str:
                 return "hdf5" if "model_config" in file.attrs else "weights"
         except OSError as error:
             raise BadInput(f"{path} is damaged or truncated ({error}); copy it again from its source") from error
-    raise BadInput(f"{path} is neither a .keras nor an HDF5 file; save the model with model.save('network.keras')")
+    if head[4:] == IDENTIFIER:
+        return "tflite"
+    raise BadInput(
+        f"{path} is neither a .keras nor an HDF5 nor a TFLite file; save the model with model.save('network.keras')"
+    )
 
 
 def _from_archive(path: Path) -> keras.Model:
@@ -126,6 +143,13 @@ def _load_with_keras(path: Path, suffix: str, write: Callable[[Path], None] | No
                 f"{path} can't be read by Keras {keras.__version__} ({_first_line(error)}); open it with the Keras "
                 "that wrote it and save it again with model.save('network.keras')"
             ) from error
+
+
+def _from_tflite(path: Path) -> Imported:
+    try:
+        return import_tflite(path.read_bytes())
+    except CompilerError as error:
+        raise type(error)(f"{path}: {error}") from error
 
 
 def _from_weights(path: Path, model_name: str | None, input_shape: tuple[int, ...] | None) -> keras.Model:

@@ -153,9 +153,9 @@ def test_missing_folder_and_foreign_files(tmp_path):
         load(tmp_path / "nowhere.keras")
     with pytest.raises(BadInput, match=r"is a folder \(a SavedModel\?\); save the model with model\.save"):
         load(tmp_path)
-    for content in (b"", b"\x20\x00\x00\x00TFL3 and so on", b"#!/bin/sh"):
+    for content in (b"", b"\x20\x00\x00\x00ONNX and so on", b"#!/bin/sh"):
         (tmp_path / "net.keras").write_bytes(content)
-        with pytest.raises(BadInput, match=r"net\.keras is neither a \.keras nor an HDF5 file; save the model"):
+        with pytest.raises(BadInput, match=r"net\.keras is neither a \.keras nor an HDF5 nor a TFLite file; save"):
             load(tmp_path / "net.keras")
     with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
         archive.writestr("a.txt", "a")
