@@ -59,7 +59,82 @@ static const int8_t *add_run(const conv2d_params *conv, const uint8_t *bitmap, i
     return weights;
 }
 
-/* Two positions against two output channels of a row of blocks; at an odd end a pair is one and the same. */
+#if KERNELS_SIMD && defined(__ARM_FEATURE_DSP) && !defined(__ARM_FEATURE_MVE)
+
+/* A 4x4 block against four values of two positions. */
+#define ADD_BLOCK() \
+    do { \
+        const pairs_s16 u0 = load_pairs(in0), u1 = load_pairs(in1); \
+        const pairs_s16 v0 = load_pairs(weights), v1 = load_pairs(weights + 4); \
+        acc00 = add_products(u0, v0, acc00); \
+        acc10 = add_products(u1, v0, acc10); \
+        acc01 = add_products(u0, v1, acc01); \
+        acc11 = add_products(u1, v1, acc11); \
+        const pairs_s16 v2 = load_pairs(weights + 8), v3 = load_pairs(weights + 12); \
+        acc02 = add_products(u0, v2, acc02); \
+        acc12 = add_products(u1, v2, acc12); \
+        acc03 = add_products(u0, v3, acc03); \
+        acc13 = add_products(u1, v3, acc13); \
+    } while (0)
+
+#else
+
+#define ADD_QUAD(c) \
+    do { \
+        const int32_t u0 = in0[c], u1 = in1[c]; \
+        acc00 += u0 * weights[c]; \
+        acc10 += u1 * weights[c]; \
+        acc01 += u0 * weights[c + 4]; \
+        acc11 += u1 * weights[c + 4]; \
+        acc02 += u0 * weights[c + 8]; \
+        acc12 += u1 * weights[c + 8]; \
+        acc03 += u0 * weights[c + 12]; \
+        acc13 += u1 * weights[c + 12]; \
+    } while (0)
+/* A 4x4 block against four values of two positions. */
+#define ADD_BLOCK() \
+    do { \
+        ADD_QUAD(0); \
+        ADD_QUAD(1); \
+        ADD_QUAD(2); \
+        ADD_QUAD(3); \
+    } while (0)
+
+#endif
+
+/*
+ * As add_run with four output channels, from p on, where every block is 4 values wide: acc[0..3] of the first position,
+ * acc[4..7] of the second.
+ */
+static const int8_t *add_quads(const uint8_t *bitmap, int32_t channels, const int8_t *weights, int32_t height,
+    int32_t p, view view0, view view1, int32_t acc[8])
+{
+    const int32_t size = height * 4;
+    int32_t acc00 = acc[0], acc01 = acc[1], acc02 = acc[2], acc03 = acc[3];
+    int32_t acc10 = acc[4], acc11 = acc[5], acc12 = acc[6], acc13 = acc[7];
+
+    weights += 4 * p;
+    for (int32_t first = 0; first < channels; first += 32 * 4) {
+        int32_t c = first;
+        for (uint32_t word = bitmap_word(bitmap, (channels - first + 31) / 32); word != 0; word &= 0x7FFFFFFFu) {
+            const int32_t zeros = leading_zeros(word);
+            word <<= zeros;
+            c += zeros * 4;
+            const int8_t *in0 = view0.at + (c & view0.reach), *in1 = view1.at + (c & view1.reach);
+            ADD_BLOCK();
+            weights += size;
+        }
+        bitmap += 4;
+    }
+    acc[0] = acc00, acc[1] = acc01, acc[2] = acc02, acc[3] = acc03;
+    acc[4] = acc10, acc[5] = acc11, acc[6] = acc12, acc[7] = acc13;
+    return weights - 4 * p;
+}
+
+/*
+ * Two positions against four output channels of a row of blocks where blocks are 4 values wide, else against two; at an
+ * odd end a pair is one and the same.
+ */
 void conv2d_sparse_block_s8(const conv2d_params *conv, const int8_t *const *rows, int8_t *out)
 {
     const int32_t c_in = conv->c_in, c_out = conv->c_out, w_in = conv->w_in, w_out = conv->w_out;
@@ -67,6 +142,7 @@ void conv2d_sparse_block_s8(const conv2d_params *conv, const int8_t *const *rows
     const int32_t tap_bytes = ((c_in + b_in - 1) / b_in + 7) / 8;
     /* Window columns whose values and bits lie side by side can be walked as one. */
     const int32_t adjacent = dilation == 1 && c_in % (8 * b_in) == 0;
+    const int32_t by_four = b_in == 4 && c_in % 4 == 0;
     int8_t blank[KERNELS_MAX_BLOCK];
 
     for (int32_t c = 0; c < b_in; c++) {
@@ -84,9 +160,13 @@ void conv2d_sparse_block_s8(const conv2d_params *conv, const int8_t *const *rows
             const uint8_t *bitmap = row_bitmap;
             const int8_t *weights = row_weights;
 
-            for (int32_t p = 0; p < height; p += 2) {
+            for (int32_t p = 0, channels; p < height; p += channels) {
                 const int32_t q = min_s32(p + 1, height - 1);
-                int32_t acc[4] = {conv->bias[o + p], conv->bias[o + q], conv->bias[o + p], conv->bias[o + q]};
+                channels = by_four && p + 4 <= height ? 4 : 2;
+                int32_t acc[8]; /* first position, then second */
+                for (int32_t r = 0; r < channels; r++) {
+                    acc[r] = acc[channels + r] = conv->bias[o + min_s32(p + r, height - 1)];
+                }
                 bitmap = row_bitmap;
                 weights = row_weights;
 
@@ -106,16 +186,17 @@ void conv2d_sparse_block_s8(const conv2d_params *conv, const int8_t *const *rows
                         if (adjacent && view0.reach && view1.reach) {
                             taps = min_s32(k_w - j, w_in - step - column);
                         }
-                        weights = add_run(conv, bitmap, taps * c_in, weights, height, p, q, view0, view1, acc);
+                        weights = channels == 4
+                            ? add_quads(bitmap, taps * c_in, weights, height, p, view0, view1, acc)
+                            : add_run(conv, bitmap, taps * c_in, weights, height, p, q, view0, view1, acc);
                         bitmap += taps * tap_bytes;
                     }
                 }
-
-                const factor_s32 factor_p = factor_of_channel(conv, o + p), factor_q = factor_of_channel(conv, o + q);
-                out[x * c_out + o + p] = output_s8(conv, acc[0], factor_p);
-                out[x * c_out + o + q] = output_s8(conv, acc[1], factor_q);
-                out[x_next * c_out + o + p] = output_s8(conv, acc[2], factor_p);
-                out[x_next * c_out + o + q] = output_s8(conv, acc[3], factor_q);
+                for (int32_t r = 0; r < channels && p + r < height; r++) {
+                    const factor_s32 factor = factor_of_channel(conv, o + p + r);
+                    out[x * c_out + o + p + r] = output_s8(conv, acc[r], factor);
+                    out[x_next * c_out + o + p + r] = output_s8(conv, acc[channels + r], factor);
+                }
             }
             row_bitmap = bitmap;
             row_weights = weights;

@@ -157,7 +157,14 @@ def random_scales(
 
 
 @st.composite
-def conv_cases(draw: st.DrawFn, *, pointwise: bool = False, depthwise: bool = False, density: float = 1.0) -> ConvCase:
+def conv_cases(
+    draw: st.DrawFn,
+    *,
+    pointwise: bool = False,
+    depthwise: bool = False,
+    density: float = 1.0,
+    channels: st.SearchStrategy[int] | None = None,  # of the input
+) -> ConvCase:
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     padding = draw(st.sampled_from(["VALID"] if pointwise else ["SAME", "VALID", None]))
     kernel = (1, 1) if pointwise else draw(st.tuples(st.integers(1, 5), st.integers(1, 5)))
@@ -175,7 +182,8 @@ def conv_cases(draw: st.DrawFn, *, pointwise: bool = False, depthwise: bool = Fa
         axes = [window_of("VALID", 1, n, s, 1) for n, s in zip(size, strides, strict=True)]
     window = Window(kernel, (axes[0][0], axes[1][0]), strides, dilation, (axes[0][1], axes[1][1]))
 
-    c_in = draw(st.one_of(st.integers(1, 20), st.sampled_from([8, 16, 24])))  # sparse kernels like whole bytes
+    # Sparse kernels like whole bytes.
+    c_in = draw(channels or st.one_of(st.integers(1, 20), st.sampled_from([8, 16, 24])))
     c_out = c_in * draw(st.integers(1, 3)) if depthwise else draw(st.integers(1, 9))
     weights = rng.integers(-127, 128, (*kernel, c_out) if depthwise else (c_out, *kernel, c_in)).astype(np.int8)
     weights[rng.random(weights.shape) >= density] = 0

@@ -35,7 +35,7 @@ static conv2d_params random_conv(conv2d_row_s8 *row, int32_t h, int32_t w, int32
     int32_t k_w, int32_t stride_h, int32_t stride_w, int32_t dilation, int32_t pad_top, int32_t pad_left,
     int32_t h_out, int32_t w_out)
 {
-    const int32_t b_in = pick(1, 6), b_out = pick(1, 6);
+    const int32_t b_in = pick(0, 1) ? 4 : pick(1, 6), b_out = pick(1, 6);
     conv2d_params conv = {.row = row};
     conv.h_in = (uint16_t)h, conv.w_in = (uint16_t)w, conv.c_in = (uint16_t)c;
     conv.h_out = (uint16_t)h_out, conv.w_out = (uint16_t)w_out, conv.c_out = (uint16_t)c_out;

@@ -76,3 +76,15 @@ def test_block_kernel_agrees(c: ctypes.CDLL, density: float) -> None:
         assert np.array_equal(by_c(c, case, "conv2d_sparse_block_s8", block), case.expected())
 
     check()
+
+
+@pytest.mark.parametrize("block", [(4, 4), (4, 6), (4, 9)])
+def test_blocks_four_wide_agree(c: ctypes.CDLL, block: tuple[int, int]) -> None:
+    """Where blocks are four values wide and channels fill them, four output channels are computed at a time."""
+
+    @settings(max_examples=40, deadline=None)
+    @given(case=conv_cases(density=0.3, channels=st.sampled_from([4, 8, 36])))
+    def check(case: ConvCase) -> None:
+        assert np.array_equal(by_c(c, case, "conv2d_sparse_block_s8", block), case.expected())
+
+    check()
