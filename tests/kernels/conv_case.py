@@ -183,7 +183,8 @@ def conv_cases(
     window = Window(kernel, (axes[0][0], axes[1][0]), strides, dilation, (axes[0][1], axes[1][1]))
 
     # Sparse kernels like whole bytes.
-    c_in = draw(channels or st.one_of(st.integers(1, 20), st.sampled_from([8, 16, 24])))
+    any_channels = st.one_of(st.integers(1, 20), st.sampled_from([8, 16, 24]))
+    c_in = draw(any_channels if channels is None else channels)
     c_out = c_in * draw(st.integers(1, 3)) if depthwise else draw(st.integers(1, 9))
     weights = rng.integers(-127, 128, (*kernel, c_out) if depthwise else (c_out, *kernel, c_in)).astype(np.int8)
     weights[rng.random(weights.shape) >= density] = 0
