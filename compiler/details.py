@@ -34,3 +34,66 @@ class LayerFacts:
     @property
     def compressible(self) -> bool:
         return self.reason is None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One convolution that a layer became."""
+
+    branch: str  # "chain" or "sparse"
+    role: str  # "first", "core", "vertical", "horizontal", "last", "gather", "sparse", "scatter"
+    kernel: tuple[int, ...]  # HWIO
+    weight_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class LayerDetail:
+    """One compressible layer, seen closely.
+
+    spectrum_in, spectrum_out  squared singular values of the kernel in the output's metric, as shares of their sum,
+                               largest first, along input and output channels; () where the kernel is too large
+    int8_snr_db                energy of the layer's one kernel over that of its change when its factors become int8
+    why                        what one step smaller and one step larger would have cost
+    """
+
+    name: str
+    kernel: tuple[int, ...]  # HWIO, of the original
+    strides: tuple[int, int]
+    parts: tuple[Part, ...]
+    spectrum_in: tuple[float, ...] = ()
+    spectrum_out: tuple[float, ...] = ()
+    int8_snr_db: float | None = None
+    why: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One operation of the original's graph in normal form, in topological order."""
+
+    name: str
+    kind: str  # the Keras class, "Input" for an input
+    shape: tuple[int, ...]  # of the output, without the batch
+    inputs: tuple[int, ...] = ()  # positions of the nodes that it reads
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """An example that the two networks answer differently."""
+
+    picture: str  # PNG, base64
+    before: int
+    after: int
+    label: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """All of it. `pictures` are synthetic inputs as PNG, base64; `tried` (share kept, loss) of the measured files."""
+
+    front: tuple[FrontPoint, ...] = ()
+    tried: tuple[tuple[float, float], ...] = ()
+    layers: tuple[LayerDetail, ...] = ()
+    graph: tuple[Node, ...] = ()
+    pictures: tuple[str, ...] = ()
+    changed: tuple[Changed, ...] = ()
+    file_sha256: str = ""

@@ -56,10 +56,10 @@ class Analysis:
         return layers_of(self.session)
 
     def front(self, budget: str = "params", points: int = 12) -> tuple[FrontPoint, ...]:
-        """The least predicted loss at `points` budgets, from the smallest reachable one up to the whole network.
+        """Plans that no other beats at their price: at most `points`, from the smallest up to the whole network.
 
-        `budget`: "params" (stored weight bytes), "bytes" (of the file) or "macs". Every point is the exact optimum of
-        the knapsack over this target's menus; losses of layers are taken to add, so they are predictions.
+        `budget`: "params" (stored weight bytes), "bytes" (of the file) or "macs". Every point is an exact optimum over
+        this target's menus (Everett 1963); losses of layers are taken to add, so they are predictions.
         """
         return front_of(self.session, self._offered, budget, points)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from compiler.details import Details
 from compiler.types import SCHEMA_VERSION, Choice, ConvSite, Cost, LeftAlone
 
 TIERS = ("measured", "bounded", "estimated")
@@ -175,6 +176,7 @@ class Result:
     on_target: OnTarget | None = None
     original_int8: float | None = None  # the metric of the evidence for the original's int8 file, where it has one
     notes: tuple[str, ...] = ()  # sentences a reader should know: fallbacks taken, steps left out
+    details: Details | None = None
     schema_version: int = SCHEMA_VERSION
 
     @property

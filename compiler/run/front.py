@@ -1,4 +1,4 @@
-"""The predicted front: the solver's optimum at budgets from the smallest reachable one to the whole network."""
+"""The predicted front: plans that none beats at their price, from the smallest to the whole network."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import numpy as np
 from compiler.details import FrontPoint
 from compiler.run.cached_menus import Menus
 from compiler.run.session import Session
-from compiler.solver.fixed_params import Solution, fixed_params, smallest_factor
-from compiler.types import DENSE, Choice, Cost
+from compiler.solver.fixed_params import UNITS, Solution, fixed_params
+from compiler.solver.front import front
+from compiler.types import DENSE, Candidate, Cost
 
 
 def solve(session: Session, offered: Menus, budget: str, factor: float) -> Solution:
@@ -17,16 +18,27 @@ def solve(session: Session, offered: Menus, budget: str, factor: float) -> Solut
 
 
 def front_of(session: Session, offered: Menus, budget: str, points: int) -> tuple[FrontPoint, ...]:
-    """At most `points` optima, smallest first; budgets that lead to the same plan are one."""
-    lowest = smallest_factor(offered, session.network.inventory, session.target, whole(session), budget)
-    front: dict[float, FrontPoint] = {}
-    for factor in np.linspace(min(1.0, 1.001 * lowest), 1.0, points):
-        solution = solve(session, offered, budget, float(factor))
-        price = priced(session, solution.choices)
-        front[solution.kept] = FrontPoint(
-            solution.kept, price.weight_bytes, price.file_bytes, price.macs, solution.predicted_loss
-        )
-    return tuple(front[kept] for kept in sorted(front))
+    """At most `points` of them, evenly over the shares that they keep, smallest first."""
+    unit = UNITS[budget]
+    menus = [offered[site.name] for site in session.network.inventory.sites]
+    losses = [np.array([c.predicted_loss for c in menu]) for menu in menus]
+    costs = [np.array([getattr(c.cost, unit) for c in menu], float) for menu in menus]
+    plans = front(losses, costs)
+    spent = np.array([sum(cost[pick] for cost, pick in zip(costs, plan, strict=True)) for plan in plans])
+    wanted = np.linspace(spent[0], spent[-1], points)
+    shown = sorted({int(np.argmin(np.abs(spent - cost))) for cost in wanted})
+    return tuple(point(session, [menu[pick] for menu, pick in zip(menus, plans[i], strict=True)], unit) for i in shown)
+
+
+def point(session: Session, chosen: list[Candidate], unit: str) -> FrontPoint:
+    price, original = priced(session, chosen), whole(session)
+    return FrontPoint(
+        getattr(price, unit) / getattr(original, unit),
+        price.weight_bytes,
+        price.file_bytes,
+        price.macs,
+        sum(c.predicted_loss for c in chosen),
+    )
 
 
 def whole(session: Session) -> Cost:
@@ -35,17 +47,14 @@ def whole(session: Session) -> Cost:
     return Cost(figures.stored_weight_bytes, figures.file_bytes, figures.macs)
 
 
-def priced(session: Session, choices: tuple[tuple[str, Choice], ...]) -> Cost:
-    """A whole plan: the original's figures, with the price of the sites as they were replaced by the plan's."""
+def priced(session: Session, chosen: list[Candidate]) -> Cost:
+    """A whole plan: the original's figures, with the price of the sites replaced by the plan's."""
     sites = session.network.inventory.sites
-    total = session.target.total
-    dense, chosen = (
-        total((site, DENSE) for site in sites),
-        total((site, choice) for site, (_, choice) in zip(sites, choices, strict=True)),
-    )
+    before = session.target.total((site, DENSE) for site in sites)
+    after = session.target.total((site, c.choice) for site, c in zip(sites, chosen, strict=True))
     original = whole(session)
     return Cost(
-        original.weight_bytes - dense.weight_bytes + chosen.weight_bytes,
-        original.file_bytes - dense.file_bytes + chosen.file_bytes,
-        original.macs - dense.macs + chosen.macs,
+        original.weight_bytes - before.weight_bytes + after.weight_bytes,
+        original.file_bytes - before.file_bytes + after.file_bytes,
+        original.macs - before.macs + after.macs,
     )
