@@ -63,7 +63,7 @@ def test_what_is_not_known_is_not_shown(result: Result) -> None:
         replace(result, on_target=None),
         replace(result, on_target=None, details=Details(), evidence=estimated),
     ):
-        text = said(page(one))
+        text = said(page(bare))
         assert "What each budget costs" not in text
         assert " RAM " not in text
         assert "before and after" not in text
