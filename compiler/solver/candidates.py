@@ -24,10 +24,17 @@ from compiler.types import DENSE, Candidate, Choice, ConvSite
 
 DENSITIES = tuple(float(d) for d in np.geomspace(0.85, 0.02, 18))
 HYBRID_DENSITIES = tuple(float(d) for d in np.geomspace(0.4, 0.03, 8))
-CHAIN_SHARES = (0.06, 0.12, 0.2, 0.3, 0.42)  # of the dense weights: the chains that get a sparse branch
 INPUT_RANKS = 14  # r_in values tried for tucker2; every r_out comes with each
 SPLIT_RANKS = 6  # r_in and r_mid values tried for tucker4; every r_out comes with each
 AUTO_BLOCKS = ((2, 1), (1, 2), (2, 2), (4, 1), (4, 4))
+
+# How thoroughly hybrids are searched, by the size d²·c_out of one product with Σ (a descent takes some hundred): at
+# most so large, how many structures, beside chains of which shares of the dense weights.
+THOROUGHNESS: tuple[tuple[float, int, tuple[float, ...]], ...] = (
+    (5e7, 3, (0.05, 0.08, 0.11, 0.15, 0.2, 0.25, 0.32, 0.42)),
+    (5e8, 2, (0.06, 0.12, 0.2, 0.3, 0.42)),
+    (np.inf, 1, (0.06, 0.15, 0.3)),
+)
 
 Entry = tuple[Choice, float]
 
@@ -68,8 +75,9 @@ def candidates(site: ConvSite, kernel: np.ndarray, metric: Metric, target: Targe
     branches = list(sparse_entries(site, kernel, metric, structures))
     entries += branches
     if menu.hybrid and chains and branches:
-        best = best_structures(site, branches, target, structures)
-        entries += hybrid_entries(site, kernel, metric, chains, best)
+        count, shares = next((n, s) for size, n, s in THOROUGHNESS if len(metric.sigma) ** 2 * site.c_out <= size)
+        best = best_structures(site, branches, target, structures, count)
+        entries += hybrid_entries(site, kernel, metric, chains, best, shares)
     priced = [
         Candidate(choice, target.cost(site, choice), loss)
         for choice, loss in entries
@@ -139,7 +147,7 @@ def best_structures(
     branches: Sequence[Entry],
     target: Target,
     structures: Sequence[tuple[str, tuple[int, int] | None]],
-    count: int = 1,
+    count: int,
 ) -> list[tuple[str, tuple[int, int] | None]]:
     """The structures that lose least, averaged (in log) over the prices 0.2 to 0.5 of the dense site."""
     dense = target.cost(site, DENSE).weight_bytes
@@ -161,9 +169,10 @@ def hybrid_entries(
     metric: Metric,
     chains: Sequence[Entry],
     structures: Sequence[tuple[str, tuple[int, int] | None]],
+    shares: Sequence[float],
 ) -> Iterator[Entry]:
     """A few chains along their front, each with a sparse branch of what it leaves, over densities."""
-    for choice in chain_anchors(site, chains):
+    for choice in chain_anchors(site, chains, shares):
         left_by_chain = chain_beside(kernel, metric, choice)
         for name, block in structures:
             start = left_by_chain(np.zeros((len(metric.sigma), len(metric.gamma)), kernel.dtype))
@@ -173,10 +182,10 @@ def hybrid_entries(
                 yield Choice(choice.chain, choice.ranks, name, block, kept), sparse.loss
 
 
-def chain_anchors(site: ConvSite, chains: Sequence[Entry]) -> list[Choice]:
-    """For each of CHAIN_SHARES, the chain of least loss within that share of the dense weights."""
+def chain_anchors(site: ConvSite, chains: Sequence[Entry], shares: Sequence[float]) -> list[Choice]:
+    """For each share, the chain of least loss within that share of the dense weights."""
     anchors: dict[Choice, None] = {}
-    for share in CHAIN_SHARES:
+    for share in shares:
         within = [(loss, i) for i, (c, loss) in enumerate(chains) if chain_weights(site, c) <= share * site.weights]
         if within:
             anchors[chains[min(within)[1]][0]] = None

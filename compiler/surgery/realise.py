@@ -17,7 +17,8 @@ from joblib import Parallel, delayed
 
 from compiler.datafree.study import Study
 from compiler.decompose.equalise import equalise
-from compiler.decompose.fit import fit
+from compiler.decompose.factors import Factors
+from compiler.decompose.fit import ALTERNATIONS, fit
 from compiler.frontend.feed import feed
 from compiler.frontend.read_network import Network
 from compiler.frontend.rebuild import rebuild
@@ -73,16 +74,24 @@ def realise(
     return Realised(equal, tuple(gates), divergence)
 
 
-def fit_all(network: Network, knowledge: Study, choices: Mapping[str, Choice], jobs: int) -> Fitted:
-    """Every site fitted to its own kernel; b' = b + (K − K̂)ᵀ μ keeps the channels' means."""
+def fit_all(
+    network: Network, knowledge: Study, choices: Mapping[str, Choice], jobs: int, alternations: int = ALTERNATIONS
+) -> Fitted:
+    """Every site fitted to its own kernel."""
+    sites = network.inventory.sites
+    pool = Parallel(n_jobs=jobs, backend="threading")
+    found = pool(delayed(fit_site)(network, knowledge, site, choices[site.name], alternations) for site in sites)
+    return {site.name: fitted for site, fitted in zip(sites, found, strict=True)}
 
-    def one(site: ConvSite) -> tuple[str, tuple]:
-        kernel, bias = kernel_of(network.folded, site.name)
-        factors = fit(kernel, knowledge.metrics[site.name], choices[site.name])
-        error = (kernel - factors.reconstruct()).reshape(-1, site.c_out)
-        return site.name, (factors, (bias + knowledge.means[site.name] @ error).astype(np.float32))
 
-    return dict(Parallel(n_jobs=jobs, backend="threading")(delayed(one)(s) for s in network.inventory.sites))
+def fit_site(
+    network: Network, knowledge: Study, site: ConvSite, choice: Choice, alternations: int = ALTERNATIONS
+) -> tuple[Factors, np.ndarray]:
+    """Factors of one site's kernel, and its bias: b' = b + (K − K̂)ᵀ μ keeps the channels' means."""
+    kernel, bias = kernel_of(network.folded, site.name)
+    factors = fit(kernel, knowledge.metrics[site.name], choice, alternations)
+    error = (kernel - factors.reconstruct()).reshape(-1, site.c_out)
+    return factors, (bias + knowledge.means[site.name] @ error).astype(np.float32)
 
 
 class Divergence:

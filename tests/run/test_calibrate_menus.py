@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import keras
@@ -115,3 +116,31 @@ def test_the_best_of_at_most_half_the_price_is_measured() -> None:
     assert probed((dense, at(60, 0.1))) is None
     free = replace(at(40, 0.3), predicted_loss=0.0)
     assert probed((dense, free, at(30, 0.4))) == at(30, 0.4)
+
+
+@pytest.mark.parametrize(("own_nats", "own_wins"), [(1.9, True), (2.1, False)])
+def test_factors_of_sites_stay_only_if_their_plan_is_the_better_one(
+    network: Network, knowledge: Study, menus: Menus, monkeypatch: pytest.MonkeyPatch, own_nats: float, own_wins: bool
+) -> None:
+    """Else all sites are scaled alike, by what the plan without factors measured."""
+    answers = iter([(0.5, 2.0), (1.0, own_nats)])
+    monkeypatch.setattr(calibrate_module, "tested", lambda *_: next(answers))
+    calibrated = calibrate_menus(network, knowledge, menus)
+    found = [calibrated[name][1].predicted_loss / before[1].predicted_loss for name, before in menus.items()]
+    if own_wins:
+        assert found[0] != pytest.approx(found[1], rel=0.01)
+    else:
+        assert found == pytest.approx([4.0, 4.0])
+
+
+def test_the_tested_plan_is_the_best_for_half_of_the_bytes(network: Network, knowledge: Study, menus: Menus) -> None:
+    judge = calibrate_module.Divergence(network, knowledge.held_out)
+    predicted, nats = calibrate_module.tested(menus, network, knowledge, judge, 1)
+    dense = sum(menu[0].cost.weight_bytes for menu in menus.values())
+    plans = itertools.product(*menus.values())
+    within = [plan for plan in plans if sum(c.cost.weight_bytes for c in plan) <= dense / 2]
+    best = min(within, key=lambda plan: sum(c.predicted_loss for c in plan))
+    assert predicted == pytest.approx(sum(c.predicted_loss for c in best))
+    choices = {name: c.choice for name, c in zip(menus, best, strict=True)}
+    assert nats == pytest.approx(judge.nats(calibrate_module.fit_all(network, knowledge, choices, 1, 1)))
+    assert nats > 0
