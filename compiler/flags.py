@@ -33,6 +33,9 @@ DECIDED_BY_PLAN = (
     "compression_factor",
     "max_acc_loss",
     "budget",
+    "max_file_bytes",
+    "max_arena_bytes",
+    "max_latency_ratio",
     "exclude",
     "target",
     "io",
@@ -40,7 +43,15 @@ DECIDED_BY_PLAN = (
     "seed",
 )
 
-UNSET = {"eval_samples": "all", "input_range": "inferred", "jobs": "all"}  # what a flag that isn't given means
+UNSET = {  # what a flag that isn't given means
+    "accelerator": "ethos-u55-128",
+    "eval_samples": "all",
+    "input_range": "inferred",
+    "jobs": "all",
+    "max_arena_bytes": "the original's, where that can be had",
+    "max_file_bytes": "the original's, where that can be had",
+}
+
 
 
 def parse(argv: Sequence[str]) -> Options:
@@ -104,6 +115,8 @@ def _parser() -> argparse.ArgumentParser:
     _flag(files, "plan", Path, "replay this plan instead of searching", "out/net.plan.json")
     _flag(files, "save_keras", None, "keep the compressed Keras model too, as <name>.compressed.keras")
 
+    _flag(files, "keep_target_files", None, "keep what the tool of xcore (C++, header) or ethos_u writes, too")
+
     what = parser.add_argument_group("what to do")
     _flag(
         what,
@@ -129,6 +142,9 @@ def _parser() -> argparse.ArgumentParser:
         "bytes",
         BUDGETS,
     )
+    _flag(what, "max_file_bytes", int, "largest file (xcore, ethos_u: what their tool makes of it)", "131072")
+    _flag(what, "max_arena_bytes", int, "most RAM of an inference, as the target's tool counts it", "65536")
+    _flag(what, "max_latency_ratio", float, "longest time, as a share of the original's on the target", "1")
     _flag(
         what,
         "compression_type",
@@ -148,6 +164,7 @@ def _parser() -> argparse.ArgumentParser:
     _flag(what, "block_size", _integers, "input by output channels of a block, read by block and auto", "8,8")
     _flag(what, "exclude", str, "leave the layers that this regular expression finds", "'conv1|dense'")
     _flag(what, "target", str, "the device that the file is for", "xcore", TARGETS)
+    _flag(what, "accelerator", str, "which Ethos-U, as Vela names it; read by --target ethos_u", "ethos-u65-256")
     _flag(what, "io", str, "type of the file's inputs and outputs", "uint8", IO_TYPES)
     _flag(
         what, "recover", str, "synthetic: win accuracy back by distilling on synthetic inputs", "synthetic", RECOVERIES

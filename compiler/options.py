@@ -47,6 +47,9 @@ class Options:
     compression_factor: float = 0.5  # share KEPT, in (0, 1]; read by fixed_params
     max_acc_loss: float = 0.02  # in [0, 1]; read by fixed_loss
     budget: str = "params"
+    max_file_bytes: int | None = None  # of the artefact that is flashed; None: the original's, where that can be had
+    max_arena_bytes: int | None = None  # RAM as the target's tool counts it; None: the original's, likewise
+    max_latency_ratio: float | None = None  # time as a share of the original's; None: no limit
     data: str | None = None
     evaluate: str | None = None  # "module:function", score of each example of a network that is no classifier
     input_scale: float = 1.0
@@ -57,12 +60,14 @@ class Options:
     eval_samples: int | None = None  # at most so many examples of `data`; None: all
     exclude: str | None = None  # regular expression, searched in layer names
     target: str = "mobile"
+    accelerator: str | None = None  # of ethos_u; None: its default
     io: str = "int8"
     recover: str = "none"
     seed: int = 0
     jobs: int = field(default_factory=available_cores)
     plan: Path | None = None  # replay this plan instead of searching
     save_keras: bool = False
+    keep_target_files: bool = False
     no_cache: bool = False
     quiet: bool = False
     json: bool = False
@@ -104,6 +109,16 @@ class Options:
             raise BadInput(
                 f"--max_acc_loss is {self.max_acc_loss:g}; it is a difference of accuracies, so give a number from 0 "
                 "to 1, such as 0.02 for two points."
+            )
+        for flag in ("max_file_bytes", "max_arena_bytes"):
+            limit = getattr(self, flag)
+            if limit is not None and limit < 1:
+                raise BadInput(f"--{flag} is {limit}; give a positive number of bytes, such as 65536.")
+        ratio = self.max_latency_ratio
+        if ratio is not None and not (math.isfinite(ratio) and ratio > 0):
+            raise BadInput(
+                f"--max_latency_ratio is {ratio:g}; it is a share of the original's time, so give a number above 0, "
+                "such as 1 for no slower."
             )
         if len(self.block_size) != 2 or min(self.block_size) < 1:
             raise BadInput(

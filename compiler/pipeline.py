@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from compiler.backend.targets import TARGETS
 from compiler.datafree.study import study
 from compiler.evidence.evaluate import Evaluate
 from compiler.frontend.read_network import read_network
@@ -30,6 +29,7 @@ from compiler.run.search import Found, carry_out, known_offer, offer, search, sh
 from compiler.run.session import Session
 from compiler.run.set_threads import set_threads
 from compiler.run.summary import summarise
+from compiler.run.target_of import target_of
 from compiler.run.write_result import write_result
 from compiler.surgery.finetune import Finetune
 from compiler.types import Plan
@@ -58,7 +58,7 @@ def analyse(
     """
     progress = progress or Silent()
     set_threads(options.jobs)
-    target, cache = TARGETS[options.target], Cache(enabled=not options.no_cache)
+    target, cache = target_of(options), Cache(enabled=not options.no_cache)
 
     progress.stage("Reading the network")
     network = read_network(source, model_name=options.model, input_shape=options.input_shape, exclude=options.exclude)
@@ -85,6 +85,7 @@ def finish(
 
     Raises Infeasible, BadInput or CheckFailed.
     """
+    _ = session.reference  # a tool that is missing or refuses the network says so before anything is searched
     if plan is None:
         found = search(session, session.original, offer(session) if offered is None else offered)
     else:
@@ -94,7 +95,7 @@ def finish(
         found = finetuned(session, found, finetune)
 
     session.progress.stage("Checking the file")
-    return finished(session, found, summarise(session, session.original, found, time.monotonic() - began))
+    return finished(session, found, summarise(session, found, time.monotonic() - began))
 
 
 def finetuned(session: Session, found: Found, hook: Finetune) -> Found:

@@ -43,7 +43,8 @@ def _sizes(result: Result) -> object:
     for column in table.columns[1:]:
         column.justify = "right"
     for name, before, after, form in sizes(result):
-        table.add_row(name, format(before, form), format(after, form), f"{100 * after / max(1e-9, before):.1f} %")
+        kept = f"{100 * after / before:.1f} %" if before else ""
+        table.add_row(name, format(before, form), format(after, form), kept)
     if result.original_int8 is not None and result.evidence.compressed is not None:
         values = (result.original_int8, result.evidence.compressed)
         table.add_row(f"{result.evidence.metric} as int8", *(score(result.evidence.metric, v) for v in values), "")

@@ -5,16 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from compiler.details import FrontPoint
+from compiler.run.attempt import Attempts
 from compiler.run.cached_menus import Menus
 from compiler.run.session import Session
-from compiler.solver.fixed_params import UNITS, Solution, fixed_params
+from compiler.solver.fixed_params import UNITS, Solution
 from compiler.solver.front import front
 from compiler.types import DENSE, Candidate, Cost
 
 
 def solve(session: Session, offered: Menus, budget: str, factor: float) -> Solution:
     """The plan of least predicted loss within `factor` of the original; raises Infeasible."""
-    return fixed_params(offered, session.network.inventory, session.target, whole(session), factor, budget)
+    return Attempts(session, offered, budget).solution(factor)
 
 
 def front_of(session: Session, offered: Menus, budget: str, points: int) -> tuple[FrontPoint, ...]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from compiler.errors import BadInput, Infeasible
 from compiler.result import Evidence
+from compiler.run.attempt import Attempts, share
 from compiler.run.cache import key_of
 from compiler.run.cached_menus import Menus, cached_menus, stored_menus
 from compiler.run.calibrate_menus import calibrate_menus
@@ -13,12 +14,8 @@ from compiler.run.menus import menus
 from compiler.run.session import Built, Emitted, Session
 from compiler.solver.candidates import menu_of
 from compiler.solver.fixed_loss import Tried, fixed_loss
-from compiler.solver.fixed_params import fixed_params, smallest_factor
 from compiler.surgery.set_kernels import kernel_of
-from compiler.types import Cost, Plan
-
-CORRECTIONS = 3
-MEASURED = {"params": "stored_weight_bytes", "bytes": "file_bytes", "macs": "macs"}
+from compiler.types import Plan
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,25 +37,10 @@ class Found:
 def search(session: Session, original: Emitted, offered: Menus) -> Found:
     """The plan of `--method`, built and measured."""
     options = session.options
-    whole = Cost(original.figures.stored_weight_bytes, original.figures.file_bytes, original.figures.macs)
-    inventory, target = session.network.inventory, session.target
-
-    def attempt(factor: float) -> Built:
-        """The file decides whether a budget is kept; where prices were too low, their error is taken off and given
-        another try."""
-        granted = factor
-        for _ in range(CORRECTIONS):
-            solution = fixed_params(offered, inventory, target, whole, granted, options.budget)
-            built = session.build(solution.choices, solution.losses, solution.predicted_loss)
-            over = share(built.emitted, original, options.budget) - factor
-            if over <= 0:
-                break
-            granted -= over + 1e-4
-        return built
-
+    attempt = Attempts(session, offered, options.budget)
     if options.method == "fixed_params":
         built = attempt(options.compression_factor)
-        return Found(built, session.measure(built.emitted.tflite, "report"))
+        return Found(built, session.measure(built.emitted.tflite, "report"), notes=attempt.said(built))
 
     seen: list[tuple[float, float]] = []
 
@@ -68,15 +50,9 @@ def search(session: Session, original: Emitted, offered: Menus) -> Found:
         seen.append((share(built.emitted, original, options.budget), loss))
         return built, loss
 
-    lowest = smallest_factor(offered, inventory, target, whole, options.budget)
-    accepted = fixed_loss(measured, lowest, options.max_acc_loss, say=session.progress.best)
-    return replace(confirmed(session, accepted, len(seen)), tried=tuple(seen))
-
-
-def share(emitted: Emitted, original: Emitted, budget: str) -> float:
-    """What an emitted file keeps of the original's, in the unit of the budget."""
-    field = MEASURED[budget]
-    return getattr(emitted.figures, field) / getattr(original.figures, field)
+    accepted = fixed_loss(measured, attempt.lowest(), options.max_acc_loss, say=session.progress.best)
+    found = confirmed(session, accepted, len(seen))
+    return replace(found, tried=tuple(seen), notes=found.notes + attempt.said(found.built))
 
 
 def confirmed(session: Session, tried: list[Tried[Built]], evaluations: int) -> Found:

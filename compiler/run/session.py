@@ -22,6 +22,7 @@ from compiler.report.progress import Progress
 from compiler.result import Evidence, StoredFigures
 from compiler.run.cache import Cache
 from compiler.run.examples import BATCH, Examples
+from compiler.run.on_target import Reference, reference_of
 from compiler.surgery.finetune import Finetune, finetune
 from compiler.surgery.realise import Gates, Realised, realise
 from compiler.surgery.split_convs import split_convs
@@ -66,6 +67,13 @@ class Session:
         """The original network's int8 file, by the same converter and writer: what all sizes are compared with."""
         self.progress.stage("Emitting the original for comparison")
         return self.emit(self.network.folded)
+
+    @cached_property
+    def reference(self) -> Reference:
+        """That file in the target's own tool. Raises BadInput or CheckFailed where the tool is missing or refuses."""
+        original = self.original
+        self.progress.stage(f"Running the original: {self.target.tool}")
+        return reference_of(self.target, original.tflite, self.knowledge.held_out, original.figures.macs)
 
     def emit(self, model: keras.Model, blocks: tuple[tuple[int, int], ...] = ()) -> Emitted:
         calibration = (*zip(self.knowledge.inputs, self.knowledge.held_out, strict=True),)

@@ -17,7 +17,9 @@ from compiler.backend.verify import verify
 from compiler.errors import CheckFailed
 from compiler.frontend.feed import feed
 from compiler.result import Evidence, Provenance, Result, Verification, report_left, report_site
-from compiler.run.search import MEASURED, Found, share
+from compiler.run.attempt import MEASURED, share
+from compiler.run.on_target import on_target
+from compiler.run.search import Found
 from compiler.run.session import Emitted, Session
 from compiler.types import DENSE
 
@@ -25,15 +27,17 @@ SAMPLES = 64  # inputs on which the file is compared with its float model
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "ai-edge-litert", "flatbuffers")
 
 
-def summarise(session: Session, original: Emitted, found: Found, seconds: float) -> Result:
-    """Verify the file (operators, types, agreement with its float model, budget) and gather what is known of it.
+def summarise(session: Session, found: Found, seconds: float) -> Result:
+    """Verify the file (operators, types, agreement with its float model, budget, the target's own tool) and gather what
+    is known of it.
 
     Raises CheckFailed where a claim does not hold.
     """
-    options, network, built = session.options, session.network, found.built
+    options, network, built, original = session.options, session.network, found.built, session.original
     verification = verified(session, built.emitted)
     if not (found.replayed or dict(built.realised.gates).get("finetune")):
         check_budget(session, original, built.emitted)
+    on = on_target(session.reference, built.emitted.tflite)
     cost = session.target.cost
     rows = tuple(
         report_site(site, choice, cost(site, DENSE), cost(site, choice), loss)
@@ -68,6 +72,8 @@ def summarise(session: Session, original: Emitted, found: Found, seconds: float)
         asked_factor=options.compression_factor if options.method == "fixed_params" and not found.replayed else None,
         max_acc_loss=options.max_acc_loss if options.method == "fixed_loss" and not found.replayed else None,
         predicted_loss=built.predicted_loss,
+        on_target=on,
+        original_int8=session.measure(original.tflite, "report").compressed,
         notes=found.notes,
     )
 
@@ -119,4 +125,5 @@ def settings(session: Session) -> tuple[tuple[str, str], ...]:
     """The flags that change the result."""
     options = session.options
     names = ("pruning_structure", "block_size", "compression_type", "method", "budget", "input_range", "io", "exclude")
-    return tuple((name, str(getattr(options, name))) for name in (*names, "recover", "calibration_data"))
+    limits = ("max_file_bytes", "max_arena_bytes", "max_latency_ratio", "accelerator")
+    return tuple((name, str(getattr(options, name))) for name in (*names, *limits, "recover", "calibration_data"))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from compiler.backend.targets import TARGETS
 from compiler.options import Options
 from compiler.report.report_json import report_json
 from compiler.run.finished import Finished
 from compiler.run.plan_json import plan_json
+from compiler.run.target_of import target_of
 from compiler.run.write_files import write_files
 
 
@@ -28,8 +28,9 @@ def write_result(options: Options, done: Finished) -> None:
 
 def native_files(options: Options, done: Finished) -> dict[Path, bytes]:
     """What is built for the device, where that is not the TFLite file itself."""
-    target = TARGETS[options.target]
-    files = target.files(done.tflite, options.output_path.stem) if target.is_source else {}
+    target = target_of(options)
+    wanted = target.is_source or options.keep_target_files
+    files = target.files(done.tflite, options.output_path.stem) if wanted else {}
     return {options.output_path.parent / name: content for name, content in files.items()}
 
 

@@ -19,6 +19,7 @@ class Agreement:
     max_lsb   largest difference of any output, in steps of that output's quantization.
     top1      share of inputs with the same largest output.
     snr_db    power of the outputs around their mean over power of the difference; None where there is none.
+    rounded   operators that round their sums to int8, each of which may round differently; 0 where not counted.
     """
 
     by: str
@@ -27,14 +28,18 @@ class Agreement:
     max_lsb: int | None = None
     top1: float | None = None
     snr_db: float | None = None
+    rounded: int = 0
 
     def require_no_worse_than(self, original: Agreement, snr_slack_db: float = 3.0, top1_slack: float = 0.02) -> None:
         """Raise CheckFailed where this network is further from its reference than the original from its own.
 
-        The slack is for what differs by chance between two networks on a few inputs; to that of the top-1 agreement
-        come two standard errors of the difference.
+        A network of more operators rounds more often, and the noise of roundings adds up: n times as many take
+        10·log₁₀ n dB. The slack is for what differs by chance between two networks on a few inputs; to that of the
+        top-1 agreement come two standard errors of the difference.
         """
-        if self.snr_db is not None and original.snr_db is not None and self.snr_db < original.snr_db - snr_slack_db:
+        more = self.rounded / original.rounded if original.rounded else 1.0
+        allowed = None if original.snr_db is None else original.snr_db - snr_slack_db - 10 * math.log10(max(1.0, more))
+        if self.snr_db is not None and allowed is not None and self.snr_db < allowed:
             raise CheckFailed(
                 f"{self.by} computes the compressed network with {self.snr_db:.1f} dB against LiteRT's reference "
                 f"kernels, the original with {original.snr_db:.1f} dB: raise --compression_factor"

@@ -78,6 +78,7 @@ def section(target: Target) -> str:
     lines = [f"\n## `{target.name}`: {target.title}\n", text(type(target)), "", f"Tool: {target.tool}.", ""]
     if target.constraints:
         lines += ["Constraints:", "", *(f"* {text(constraint)}" for constraint in target.constraints), ""]
+    lines += [f"* **Inputs and outputs.** {', '.join(target.io)}."]
     steps = (
         ("Ranks", target.rank_grid),
         ("Price", target.constant_bytes),

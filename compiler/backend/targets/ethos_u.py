@@ -67,6 +67,7 @@ class EthosU(Target):
     )
     per_tensor_dense: ClassVar[bool] = True
     is_tflite: ClassVar[bool] = False
+    io: ClassVar[tuple[str, ...]] = ("int8", "uint8")  # Vela leaves conversions of float to the CPU
     conv_file_bytes: ClassVar[int] = 100  # commands
     scale_file_bytes: ClassVar[float] = 1.6
     selects_by: ClassVar[str] = "conv"  # Vela leaves GATHER to the CPU
@@ -148,8 +149,9 @@ class EthosU(Target):
         with tempfile.TemporaryDirectory() as folder:
             vela = self.run_vela(tflite, Path(folder))
         if vela.operators_on_cpu:
+            left = ", ".join(sorted(vela.types_on_cpu)) or "no reason given"
             raise CheckFailed(
-                f"Vela leaves {vela.operators_on_cpu} operators of this file to the CPU ({vela.reasons}): exclude the "
+                f"Vela leaves {vela.operators_on_cpu} operators of this file to the CPU ({left}): exclude the "
                 "layers that need them, or use --target cortex_m"
             )
         return Agreement(by=self.tool, executed=False)
@@ -204,7 +206,6 @@ class VelaRun:
         return int(found.group(1))
 
     @property
-    def reasons(self) -> str:
-        """Each operator type that stays on the CPU, once."""
-        left = re.findall(r"Warning \(supported operators\) operator: (\w+)", self.printed)
-        return ", ".join(dict.fromkeys(left)) or "no reason given"
+    def types_on_cpu(self) -> set[str]:
+        """The operators that stay on the CPU, by type."""
+        return set(re.findall(r"Warning \(supported operators\) operator: (\w+)", self.printed))

@@ -112,27 +112,31 @@ def count_macs(code: str, inputs: tuple[int, ...], outputs: tuple[int, ...], ten
 
 
 def without_softmax(tflite: bytes) -> bytes:
-    """The same network with its logits as outputs; the file itself where no output comes from a SOFTMAX."""
+    """The same network with its int8 logits as outputs, where an output is a SOFTMAX, converted behind it or not; the
+    file itself where there is none."""
     graph = read_graph(tflite)
-    made_by = {op.outputs[0]: i for i, op in enumerate(graph.operators) if op.code == "SOFTMAX"}
-    cut = {output: made_by[output] for output in graph.outputs if output in made_by}
+    made_by = {output: i for i, op in enumerate(graph.operators) for output in op.outputs}
+    instead: dict[int, int] = {}
+    cut: set[int] = set()
+    for output in graph.outputs:
+        behind = []
+        index = made_by.get(output)
+        while index is not None and graph.operators[index].code in ("QUANTIZE", "DEQUANTIZE"):
+            behind.append(index)
+            index = made_by.get(graph.operators[index].inputs[0])
+        if index is not None and graph.operators[index].code == "SOFTMAX":
+            instead[output] = graph.operators[index].inputs[0]
+            cut.update((*behind, index))
     if not cut:
         return tflite
     model = flatbuffer.read(tflite)
     main = flatbuffer.subgraph(model)
-    instead = {output: graph.operators[i].inputs[0] for output, i in cut.items()}
     main.outputs = np.asarray([instead.get(int(output), int(output)) for output in main.outputs], np.int32)
-    main.operators = [op for i, op in enumerate(main.operators) if i not in cut.values()]
+    main.operators = [op for i, op in enumerate(main.operators) if i not in cut]
     for signature in model.signatureDefs or ():
         for named in signature.outputs or ():
             named.tensorIndex = instead.get(int(named.tensorIndex), named.tensorIndex)
     return flatbuffer.write(model)
-
-
-def ends_in_softmax(tflite: bytes) -> bool:
-    """Whether any output comes from a SOFTMAX."""
-    graph = read_graph(tflite)
-    return any(op.code == "SOFTMAX" and op.outputs[0] in graph.outputs for op in graph.operators)
 
 
 def output_steps(tflite: bytes) -> tuple[float, ...]:

@@ -63,6 +63,7 @@ class Target(ABC):
     per_tensor_dense: ClassVar[bool] = False  # one scale for each FULLY_CONNECTED kernel
     sparse_storage: ClassVar[bool] = False  # the file may hold kernels in TFLite's sparse encoding
     selects_by: ClassVar[str] = "gather"  # "gather" (GATHER, PAD) or "conv" (a 1×1 convolution of zeros and ones)
+    io: ClassVar[tuple[str, ...]] = ("int8", "uint8", "float")  # types of inputs and outputs that it runs
     is_tflite: ClassVar[bool] = True  # the artefact is the TFLite file itself
     is_source: ClassVar[bool] = False  # the artefact is a folder of source, written in every run
     # What one more operator adds to the artefact beside constants, fitted to shrunk files (docs/targets.md).

@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 
+from compiler.backend.targets.graph import read_graph
 from compiler.backend.targets.samples import Sample
 from compiler.backend.targets.tool import require, run_tool
 from compiler.errors import CheckFailed
@@ -31,15 +33,29 @@ def run_tflm(model: bytes, samples: Sequence[Sample], name: str) -> tuple[list[n
     model = with_metadata(model)
     columns = {f"input_{i}": np.stack(values) for i, values in enumerate(zip(*samples, strict=True))}
     with tempfile.TemporaryDirectory() as folder:
-        paths = [Path(folder) / file for file in ("model", "samples.npz", "result.npz")]
+        paths = [Path(folder) / file for file in ("model", "described", "samples.npz", "result.npz")]
         paths[0].write_bytes(model)
-        np.savez(paths[1], **columns)
+        paths[1].write_bytes(bytes_at_borders(model))
+        np.savez(paths[2], **columns)
         program = str(Path(__file__).with_name("tflm_host.py"))
         run_tool([sys.executable, program, *map(str, paths)], name, Path(folder))
-        with np.load(paths[2]) as result:
+        with np.load(paths[3]) as result:
             outputs = [np.concatenate(result[f"output_{i}"]) for i in range(len(result.files) - 1)]
             arena = int(result["arena"])
-    return outputs, arena - len(model)
+    graph = read_graph(model)
+    types = [graph.tensors[index].dtype for index in graph.outputs]
+    return [output.view(dtype) for output, dtype in zip(outputs, types, strict=True)], arena - len(model)
+
+
+def bytes_at_borders(tflite: bytes) -> bytes:
+    """The file with int8 written where an input or output is uint8: the host interpreter's Python side, not TFLM
+    itself, knows no uint8, and only wants to know how many bytes to copy."""
+    model = flatbuffer.read(tflite)
+    main = flatbuffer.subgraph(model)
+    for index in (*main.inputs, *main.outputs):
+        if main.tensors[index].type == schema.TensorType.UINT8:
+            main.tensors[index].type = schema.TensorType.INT8
+    return flatbuffer.write(model)
 
 
 def with_metadata(tflite: bytes) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import subprocess
 import sysconfig
 from collections.abc import Sequence
@@ -52,7 +53,7 @@ def cause(output: str, status: int) -> str:
     """The line of a tool's output that says what went wrong."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     for line in lines:
-        if "error" in line.lower():
+        if "error" in line.lower() and not re.match(r"raise |\w+:?$", line):  # nor a traceback's code or bare class
             return line
     if status < 0:
         return f"it crashed on it (signal {-status})"

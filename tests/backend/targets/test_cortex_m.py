@@ -21,7 +21,7 @@ def test_equals_the_reference_kernels(softmax: bool) -> None:
     agreement = CORTEX_M.verify(residual_network(softmax=softmax), INPUTS)
     assert agreement.executed
     assert agreement.max_lsb is not None
-    assert agreement.max_lsb <= int(softmax)
+    assert agreement.max_lsb <= 1  # one FULLY_CONNECTED
     assert agreement.top1 == 1.0
 
 

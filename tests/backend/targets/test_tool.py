@@ -26,6 +26,13 @@ def test_a_failure_is_the_line_with_the_error(tmp_path: Path) -> None:
         python("raise SystemExit(3)", tmp_path)
 
 
+def test_a_traceback_is_its_last_word(tmp_path: Path) -> None:
+    with pytest.raises(CheckFailed, match=r"^the tool rejects the file: KeyError: 'x'$"):
+        python("{}['x']", tmp_path)
+    with pytest.raises(CheckFailed, match=r"^the tool rejects the file: Node 0 failed$"):
+        python("raise RuntimeError('\\n\\nNode 0 failed')", tmp_path)
+
+
 def test_a_crash_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(CheckFailed, match=r"it crashed on it \(signal 11\)"):
         python("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", tmp_path)

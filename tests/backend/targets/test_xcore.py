@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,14 @@ def test_top1_counts_too() -> None:
     with pytest.raises(CheckFailed, match=r"agrees .* on 90\.0%"):
         Agreement("xcore", True, 100, 3, 0.90, 30.0).require_no_worse_than(original)
     Agreement("xcore", True, 100, 3, 0.98, 28.0).require_no_worse_than(original)
+
+
+def test_twice_as_many_roundings_may_make_twice_the_noise() -> None:
+    original = Agreement("xcore", True, 100, 3, 0.99, 30.0, rounded=10)
+    twice = Agreement("xcore", True, 100, 3, 0.99, 24.5, rounded=20)
+    twice.require_no_worse_than(original)
+    with pytest.raises(CheckFailed, match=r"24\.5 dB .* the original with 30\.0 dB"):
+        replace(twice, rounded=15).require_no_worse_than(original)
 
 
 @needs_tools

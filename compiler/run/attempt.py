@@ -1,0 +1,195 @@
+"""One budget made into a file that keeps it, and the limits: solve, build, measure with the target's tool, correct.
+
+Prices, RAM and time are estimates until there is a file. Where the file breaks what was asked, the estimate's error is
+taken off what is granted, and the solver runs again.
+
+Without flags a file is to be no larger than the original's, and to need no more RAM. Where no plan within the budget
+does, wishes are dropped one after the other: first what an interpreter keeps in RAM for each operator may grow, then
+activations may, then the file. The report says by how much.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+from compiler.backend.targets.plan_model import PlanModel
+from compiler.errors import Infeasible
+from compiler.run.cached_menus import Menus
+from compiler.run.session import Built, Emitted, Session
+from compiler.solver.fixed_params import Solution, fixed_params, smallest_factor
+from compiler.solver.limits import Limited, Limits
+from compiler.solver.reach import FLAGS, Reach, blame
+from compiler.types import Cost
+
+CORRECTIONS = 3
+MEASURED = {"params": "stored_weight_bytes", "bytes": "file_bytes", "macs": "macs"}
+NO_ERRORS = Limits(0.0, 0.0, None, 0.0)
+CLOCK = 0.05  # of a measured time ratio: what two runs of one file may differ by
+
+
+def share(emitted: Emitted, original: Emitted, budget: str) -> float:
+    """What an emitted file keeps of the original's, in the unit of the budget."""
+    field = MEASURED[budget]
+    return getattr(emitted.figures, field) / getattr(original.figures, field)
+
+
+@dataclass(frozen=True, eq=False)
+class Attempts:
+    """Everything that attempts of one search have in common."""
+
+    session: Session
+    offered: Menus
+    budget: str
+    kept: dict[bytes, tuple[Limits, float]] = field(default_factory=dict)  # limits and factor of each file
+
+    @property
+    def original(self) -> Emitted:
+        return self.session.original
+
+    @cached_property
+    def model(self) -> PlanModel:
+        sites, target = self.session.network.inventory.sites, self.session.target
+        return PlanModel(self.original.tflite, sites, target, self.session.reference.figures.arena_bytes)
+
+    @cached_property
+    def asked(self) -> Limits:
+        """Of the flags."""
+        options = self.session.options
+        return Limits(options.max_file_bytes, options.max_arena_bytes, None, options.max_latency_ratio)
+
+    @cached_property
+    def wished(self) -> tuple[Limits, ...]:
+        """Of the flags, and of the default; the most that is wished for first."""
+        asked, figures = self.asked, self.original.figures
+        file = asked.file_bytes if asked.file_bytes is not None else figures.file_bytes
+        if asked.arena_bytes is not None:
+            tiers = [replace(asked, file_bytes=file)]
+        else:
+            arena, activations = self.session.reference.figures.arena_bytes, self.model.original_activations
+            tiers = [
+                replace(asked, file_bytes=file, arena_bytes=arena),
+                replace(asked, file_bytes=file, activation_bytes=activations),
+                replace(asked, file_bytes=file),
+            ]
+        return (*tiers, asked) if asked.file_bytes is None else tuple(tiers)
+
+    @cached_property
+    def whole(self) -> Cost:
+        figures = self.original.figures
+        return Cost(figures.stored_weight_bytes, figures.file_bytes, figures.macs)
+
+    def lowest(self) -> float:
+        """The smallest factor that any plan reaches within the limits of the flags. Raises Infeasible."""
+        session = self.session
+        limited = Limited(self.asked, self.model)
+        try:
+            return smallest_factor(
+                self.offered, session.network.inventory, session.target, self.whole, self.budget, limited
+            )
+        except Infeasible:
+            raise Infeasible(blame(self.asked, self.reach(1.0))) from None
+
+    def __call__(self, factor: float) -> Built:
+        """The file of least predicted loss that keeps `factor`. Raises Infeasible."""
+        granted, errors = factor, NO_ERRORS
+        for _ in range(CORRECTIONS):
+            solution, limits = self.solve(granted, factor, errors)
+            built = self.session.build(solution.choices, solution.losses, solution.predicted_loss)
+            over = share(built.emitted, self.original, self.budget) - factor
+            excess = self.excess(built.emitted, limits)
+            if over <= 0 and excess is None:
+                break
+            granted -= max(0.0, over + 1e-4) if over > 0 else 0.0
+            errors = errors if excess is None else added(errors, excess)
+        if excess is not None:
+            self.refuse_excess(built.emitted, excess)
+        self.kept[built.emitted.tflite] = limits, factor
+        return built
+
+    def solution(self, factor: float) -> Solution:
+        """The plan alone, as the first attempt solves for it. Raises Infeasible."""
+        return self.solve(factor, factor, NO_ERRORS)[0]
+
+    def solve(self, granted: float, factor: float, errors: Limits) -> tuple[Solution, Limits]:
+        """The plan that keeps most of what is wished for, and the limits that it keeps."""
+        session, inventory = self.session, self.session.network.inventory
+        for limits in self.wished:
+            limited = Limited(less(limits, errors), self.model)
+            try:
+                solution = fixed_params(
+                    self.offered, inventory, session.target, self.whole, granted, self.budget, limited
+                )
+            except Infeasible:
+                continue
+            return solution, limits
+        # Without any limit this raises where the budget is what can't be met, and says so.
+        fixed_params(self.offered, inventory, session.target, self.whole, granted, self.budget)
+        raise Infeasible(blame(self.asked, self.reach(factor)))
+
+    def excess(self, emitted: Emitted, limits: Limits) -> Limits | None:
+        """By how much the file breaks each limit, as the target's tool says; None where it keeps all."""
+        reference, target = self.session.reference, self.session.target
+        if limits.latency_ratio is None or reference.figures.time_label != "measured":
+            before, seen = reference.figures, target.measure(emitted.tflite, reference.inputs)
+            ratio = seen.time / before.time
+        else:
+            before, seen = target.measure_in_turn(reference.tflite, emitted.tflite, reference.inputs)
+            ratio = seen.time / before.time - CLOCK
+        over = Limits(
+            beyond(emitted.figures.file_bytes, limits.file_bytes),
+            beyond(seen.arena_bytes, limits.arena_bytes),
+            None,
+            beyond(ratio, limits.latency_ratio),
+        )
+        return over if any((over.file_bytes, over.arena_bytes, over.latency_ratio)) else None
+
+    def refuse_excess(self, emitted: Emitted, excess: Limits) -> None:
+        """Raise Infeasible where what is broken is a flag's limit, and not only a wish."""
+        for name, flag in FLAGS.items():
+            over, asked = getattr(excess, name), getattr(self.asked, name)
+            if over and asked is not None:
+                raise Infeasible(
+                    f"{flag} {asked:g} can't be met: the nearest file needs {asked + over:.6g} "
+                    f"({self.session.target.tool}); ask for that or more, or let more of the network be kept."
+                )
+
+    def said(self, built: Built) -> tuple[str, ...]:
+        """What was wished for and could not be had with this file."""
+        limits, factor = self.kept[built.emitted.tflite]
+        most, notes = self.wished[0], []
+        if limits.arena_bytes is None and most.arena_bytes is not None:
+            note = "no plan within the budget needs as little RAM as the original"
+            if self.session.options.method == "fixed_params":
+                least = self.reach(factor).arena_bytes()
+                note += f"; the smallest reachable is about {least:,.0f} bytes (--max_arena_bytes {least:.0f})"
+            notes.append(note)
+        if limits.file_bytes is None and most.file_bytes is not None:
+            notes.append("no plan within the budget has as small a file as the original")
+        return tuple(notes)
+
+    def reach(self, factor: float) -> Reach:
+        session = self.session
+        return Reach(
+            self.offered,
+            session.network.inventory,
+            session.target,
+            self.whole,
+            factor,
+            self.budget,
+            self.model,
+        )
+
+
+def beyond(value: float, limit: float | None) -> float:
+    return 0.0 if limit is None else max(0.0, value - limit)
+
+
+def less(limits: Limits, errors: Limits) -> Limits:
+    """The limits, lowered by the errors of the estimates."""
+    names = [name for name in FLAGS if getattr(limits, name) is not None]
+    return replace(limits, **{name: getattr(limits, name) - getattr(errors, name) for name in names})
+
+
+def added(errors: Limits, excess: Limits) -> Limits:
+    return Limits(**{name: getattr(errors, name) + getattr(excess, name) for name in FLAGS})
