@@ -178,6 +178,21 @@ def test_the_folder_builds_with_cmake(tmp_path: Path, simd: str) -> None:
     assert np.array_equal(run_network(tmp_path / "build" / "sample", x)[0], run(tflite, x).ravel())
 
 
+@needs_compiler
+def test_a_layer_that_is_applied_twice_is_stored_once(tmp_path: Path) -> None:
+    net = RandomNetwork((7, 6, 16), seed=7)
+    x = net.conv(net.input, 16, (3, 3), relu=True)
+    y = net.conv(x, 16, (3, 3), relu=True)
+    once, twice = (operator.inputs for operator in net.graph.operators)
+    net.graph.operators[1].inputs = [twice[0], once[1], twice[2]]  # the kernel of the first
+    emitted = assert_equal(net.tflite(net.mean(y)), tmp_path / "net")
+    assert emitted.weight_bytes == 9 * 16 * 16 + 2 * 4 * 16
+    text = (tmp_path / "net" / "model.c").read_text()
+    assert text.count("_weights[2304]") == 1
+    assert text.count("_bias[16]") == 2
+    assert text.count("= conv_0_weights") == 2
+
+
 def test_the_same_bytes_twice(tmp_path: Path) -> None:
     net = RandomNetwork((8, 8, 4), seed=5)
     tflite = net.tflite(hybrid_layer(net, net.input, 6, 3, 3, (1, 1)))

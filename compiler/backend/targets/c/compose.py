@@ -22,6 +22,7 @@ from compiler.backend.targets.c.lower import lower
 from compiler.backend.targets.c.node import Node
 from compiler.backend.targets.c.render import cmake, main, render
 from compiler.backend.targets.c.schedule import schedule
+from compiler.backend.targets.c.share_constants import distinct
 from compiler.errors import BadInput
 from kernels import SOURCES
 
@@ -69,7 +70,7 @@ def compose(tflite: bytes, *, name: str = "model", most_kept: float = MOST_KEPT,
     kernels = _with_includes([f"{kernel}.c" for kernel in rendered.kernels])
     texts = {**rendered.texts, **kernels, "main.c": main(name)}
     texts["CMakeLists.txt"] = cmake(name, [n for n in sorted(texts) if n.endswith(".c") and n != "main.c"])
-    weights = [array for node in scheduled.nodes for array in node.weight_arrays]
+    weights = distinct(array for node in scheduled.nodes for array in node.weight_arrays)
     return Emitted(
         MappingProxyType(texts),
         scheduled.plan.bytes,

@@ -42,7 +42,7 @@ class Constants:
 
 
 def define_constants(prefix: str, arrays: Mapping[str, np.ndarray]) -> Constants:
-    """`static const` arrays named `<prefix>_<field>`; equal ones are not looked for."""
+    """`static const` arrays named `<prefix>_<field>`."""
     names = {field: f"{prefix}_{field}" for field in arrays}
     text = "".join(define_array(names[field], array) for field, array in arrays.items())
     return Constants(text, names, sum(array.nbytes for array in arrays.values()))

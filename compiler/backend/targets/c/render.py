@@ -9,6 +9,7 @@ from compiler.backend.targets.c.ctext import comment
 from compiler.backend.targets.c.graph import Tensor
 from compiler.backend.targets.c.node import Node
 from compiler.backend.targets.c.plan_arena import Plan
+from compiler.backend.targets.c.share_constants import share_constants
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,12 @@ def render(
         calls.append(f"    {code.call.format(**places)}\n")
         kernels += code.kernels
         constant_bytes += code.bytes
+    definitions, saved = share_constants(definitions)
     texts = {
         f"{name}.c": _source(name, definitions, calls, plan.offsets[("value", source)], ends[0].size),
         f"{name}.h": _header(name, plan.bytes, *ends),
     }
-    return Rendered(texts, tuple(dict.fromkeys(kernels)), constant_bytes)
+    return Rendered(texts, tuple(dict.fromkeys(kernels)), constant_bytes - saved)
 
 
 def _kind(node: Node) -> str:
