@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-C_TYPES = {
+C_TYPES: dict[np.dtype, str] = {
     np.dtype(np.int8): "int8_t",
     np.dtype(np.uint8): "uint8_t",
     np.dtype(np.uint16): "uint16_t",
