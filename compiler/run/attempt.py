@@ -22,7 +22,7 @@ from compiler.solver.limits import Limited, Limits
 from compiler.solver.reach import FLAGS, Reach, blame
 from compiler.types import Cost
 
-CORRECTIONS = 3
+CORRECTIONS = 5
 MEASURED = {"params": "stored_weight_bytes", "bytes": "file_bytes", "macs": "macs"}
 NO_ERRORS = Limits(0.0, 0.0, None, 0.0)
 CLOCK = 0.05  # of a measured time ratio: what two runs of one file may differ by
@@ -93,14 +93,15 @@ class Attempts:
     def __call__(self, factor: float) -> Built:
         """The file of least predicted loss that keeps `factor`. Raises Infeasible."""
         granted, errors = factor, NO_ERRORS
-        for _ in range(CORRECTIONS):
+        for correction in range(1, CORRECTIONS + 1):
             solution, limits = self.solve(granted, factor, errors)
             built = self.session.build(solution.choices, solution.losses, solution.predicted_loss)
-            over = share(built.emitted, self.original, self.budget) - factor
+            kept = share(built.emitted, self.original, self.budget)
             excess = self.excess(built.emitted, limits)
-            if over <= 0 and excess is None:
+            if kept <= factor and excess is None:
                 break
-            granted -= max(0.0, over + 1e-4) if over > 0 else 0.0
+            if kept > factor:  # the next plan's prices may be off by more, so each time a wider berth
+                granted = min(granted, factor - correction * (kept - solution.kept + 1e-4))
             errors = errors if excess is None else added(errors, excess)
         if excess is not None:
             self.refuse_excess(built.emitted, excess)
