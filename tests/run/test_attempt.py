@@ -1,0 +1,55 @@
+"""A budget holds in the file: where prices are too low, they are given a wider berth until it does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from compiler.run.attempt import NO_ERRORS, Attempts, share
+from compiler.solver.fixed_params import Solution
+
+
+@dataclass(frozen=True, eq=False)
+class Priced(Attempts):
+    """Plans are as large as is granted, files larger than their plans by an error."""
+
+    granted: list[float] = field(default_factory=list)
+
+    def solve(self, granted: float, factor: float, errors: Any) -> tuple[Solution, Any]:
+        self.granted.append(granted)
+        return Solution((), (), granted), NO_ERRORS
+
+    def excess(self, emitted: Any, limits: Any) -> None:
+        return None
+
+
+def attempts(errors: list[float]) -> tuple[Priced, list[float]]:
+    """The attempts, and a list of what is granted to each."""
+    granted: list[float] = []
+
+    def build(choices: object, losses: object, predicted_loss: object) -> Any:
+        kept = granted[-1] + errors[len(granted) - 1]
+        return SimpleNamespace(emitted=SimpleNamespace(tflite=b"%d" % len(granted), figures=figures(kept)))
+
+    session = SimpleNamespace(original=SimpleNamespace(figures=figures(1.0)), build=build)
+    return Priced(session, {}, "params", granted=granted), granted  # type: ignore[arg-type]
+
+
+def figures(kept: float) -> Any:
+    return SimpleNamespace(stored_weight_bytes=1e6 * kept)
+
+
+@pytest.mark.parametrize(
+    "errors", [[0.0], [0.003, 0.003], [0.001, 0.0015, 0.0015], [0.0002, 0.0005, 0.001, 0.002, 0.002], [-0.01]]
+)
+def test_a_file_never_keeps_more_than_was_asked_for(errors: list[float]) -> None:
+    """Also where each plan's prices are off by more than those of the plan before."""
+    found, granted = attempts(errors)
+    built = found(0.5)
+    assert share(built.emitted, found.original, "params") <= 0.5
+    assert len(granted) <= len(errors)
+    assert granted == sorted(granted, reverse=True)
+    assert min(granted) >= 0.49
