@@ -12,6 +12,8 @@ from pathlib import Path
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 CARRIED = Path(__file__).resolve().parents[1] / "models"
+REGIMES = ("none", "bn", "l2", "l1")  # of scripts/train.py
+MADE = Path(__file__).resolve().parents[1] / "out" / "regimes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,7 @@ class Network:
     file: Path
     data: str
     inputs: tuple[str, ...] = ()
+    trained: tuple[str, ...] = ()  # flags of scripts/train.py that make the file where it is missing
 
     @property
     def missing(self) -> Path | None:
@@ -47,7 +50,9 @@ NETWORKS = {
     "resnet32": shared("resnet32_cifar10.h5", "cifar10_exact_dev.npz", *RESNET32_UNITS),
     "vgg8_jpeg": shared("vgg8_cifar10_jpeg.keras", "cifar10_jpeg_dev.npz"),
     "mobilenet": shared("mobilenet_v1_025_imagenet.h5", "imagenet_dev", "--input_scale=127.5", "--input_mean=1"),
+    "mobilenet_vww": shared("mobilenet_v1_025_vww.h5", "coco100_96x96.npz", "--input_scale=255"),
     "ds_cnn": shared("ds_cnn_kws.h5", "kws_dev.npz"),
+    **{f"digits_{r}": Network(MADE / f"{r}.keras", "digits", trained=(f"--regularize={r}",)) for r in REGIMES},
 }
 
 
@@ -87,9 +92,37 @@ def matrix() -> list[Run]:
     return rows
 
 
+TARGETED = ("resnet8", "resnet20", "resnet32", "mobilenet", "mobilenet_vww", "ds_cnn")
+UNLABELLED = ("mobilenet_vww",)
+
+
+def targets() -> list[Run]:
+    """Every target on six networks: half of the stored weights, and as little as a bounded loss allows."""
+    rows = []
+    for network in TARGETED:
+        for target in ("mobile", "xcore", "cortex_m", "ethos_u"):
+            rows.append(Run(f"{network} {target} 0.5", network, (f"--target={target}", "--compression_factor=0.5")))
+            if network not in UNLABELLED:
+                bound = ("--method=fixed_loss", "--max_acc_loss=0.02")
+                rows.append(Run(f"{network} {target} within 2 points", network, (f"--target={target}", *bound)))
+    return rows
+
+
 def quick() -> list[Run]:
     """The carried network alone."""
     return [Run(f"digits {b:.2f}", "digits", (f"--compression_factor={b}",)) for b in (0.7, 0.5, 0.35)]
 
 
-SUITES: dict[str, Callable[[], list[Run]]] = {"quick": quick, "curves": curves, "matrix": matrix}
+def regimes() -> list[Run]:
+    """The carried network after four ways of training."""
+    budgets = (0.5, 0.35, 0.25, 0.15)
+    return [Run(f"{r} {b:.2f}", f"digits_{r}", (f"--compression_factor={b}",)) for r in REGIMES for b in budgets]
+
+
+SUITES: dict[str, Callable[[], list[Run]]] = {
+    "quick": quick,
+    "curves": curves,
+    "matrix": matrix,
+    "regimes": regimes,
+    "targets": targets,
+}
