@@ -19,6 +19,9 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path(__file__).resolve().parent / "results"
 BLOCK = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 HEAD = "| run | weights kept | file kept | accuracy | drop in points (95 %) | seconds |\n|---|---|---|---|---|---|\n"
+TARGET_HEAD = (
+    "| run | weights kept | bytes in flash | arena bytes | MACs | time | accuracy as int8 |\n" + 7 * "|---" + "|\n"
+)
 
 
 def main() -> int:
@@ -41,7 +44,8 @@ def main() -> int:
 def table(suite: str) -> str:
     """The suite's rows as a Markdown table."""
     content = json.loads((RESULTS / f"{suite}.json").read_text(encoding="utf-8"))
-    return HEAD + "".join(row(name, values) for name, values in content["rows"].items())
+    head, form = (TARGET_HEAD, target_row) if suite == "targets" else (HEAD, row)
+    return head + "".join(form(name, values) for name, values in content["rows"].items())
 
 
 def row(name: str, values: dict[str, Any]) -> str:
@@ -52,6 +56,22 @@ def row(name: str, values: dict[str, Any]) -> str:
         f"| {name} | {100 * values['kept']:.1f} % | {100 * values['file_kept']:.1f} % | "
         f"{100 * values['original']:.1f} → {100 * values['compressed']:.1f} | "
         f"{100 * values['loss']:.2f} ({100 * low:.2f} to {100 * high:.2f}) | {values['seconds']:.0f} |\n"
+    )
+
+
+def target_row(name: str, values: dict[str, Any]) -> str:
+    """The original's figures before the compressed network's, both of the target's own tool in the same run."""
+    if values["exit_code"]:
+        return f"| {name} | exit {values['exit_code']}: {values['error']} | | | | | |\n"
+    on = values["on_target"]
+    before, after = (on[which]["figures"] for which in ("original", "compressed"))
+    accuracy = f"{100 * values['loss']:.1f} % of answers changed"
+    if values["original_int8"] is not None:
+        accuracy = f"{100 * values['original_int8']:.1f} → {100 * values['compressed']:.1f}"
+    return (
+        f"| {name} | {100 * values['kept']:.1f} % | {before['flash_bytes']:,} → {after['flash_bytes']:,} | "
+        f"{before['arena_bytes']:,} → {after['arena_bytes']:,} | {before['macs']:,} → {after['macs']:,} | "
+        f"{before['time']:,.4g} → {after['time']:,.4g} {after['time_unit']}, {after['time_label']} | {accuracy} |\n"
     )
 
 
