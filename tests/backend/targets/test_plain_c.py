@@ -196,12 +196,6 @@ def test_a_network_that_the_board_does_not_hold_is_estimated(monkeypatch: pytest
     assert "overflowed" in str(dict(figures.extra)["board"])
 
 
-def test_the_emitted_arena_is_no_larger_than_estimated() -> None:
-    for density in (1.0, 0.1):
-        tflite = sparsify(residual_network(24, density=density))
-        assert compose(tflite).arena_bytes <= TARGET.estimate_arena(read_graph(tflite))
-
-
 def test_the_folder_lies_beside_the_file(tmp_path: Path) -> None:
     tflite = residual_network(8)
     files = TARGET.files(tflite, "net")

@@ -46,6 +46,7 @@ def plan_arena(nodes: Sequence[Node], source: int, source_bytes: int, sink: int,
         sorted(range(count), key=lambda i: (-buffers[i].bytes, i)),
         sorted(range(count), key=lambda i: (-buffers[i].bytes, -i)),
         list(range(count)),
+        list(range(count))[::-1],
         sorted(range(count), key=lambda i: (buffers[i].first - buffers[i].last, -buffers[i].bytes)),
     ]
     bound = _lower_bound(nodes, buffers, meetings)

@@ -16,19 +16,22 @@ class Schedule:
     plan: Plan
 
 
-def schedule(nodes: tuple[Node, ...], source: int, source_bytes: int, sink: int, *, fuse: bool = True) -> Schedule:
+def schedule(
+    nodes: tuple[Node, ...], source: int, source_bytes: int, sink: int, *, fuse: bool = True, tries: int = TRIES
+) -> Schedule:
     """Calls and their places in the arena. Beginning with every chain streamed, each is left as separate calls if the
-    arena is smaller so (a short chain's scratch may be more than its maps, which can run into each other)."""
+    arena is smaller so (a short chain's scratch may be more than its maps, which can run into each other). `tries`: see
+    plan_arena, for the last packing."""
 
     def scheduled(left_alone: frozenset[int], tries: int) -> Schedule:
         fused = fuse_chains(nodes, sink, left_alone)
         return Schedule(fused, plan_arena(fused, source, source_bytes, sink, tries))
 
     if not fuse:
-        return Schedule(nodes, plan_arena(nodes, source, source_bytes, sink))
+        return Schedule(nodes, plan_arena(nodes, source, source_bytes, sink, tries))
     best, left_alone = scheduled(frozenset(), 0), frozenset[int]()
     for hybrid in [node for node in best.nodes if isinstance(node, Hybrid)]:
         candidate = scheduled(left_alone | {hybrid.output}, 0)
         if candidate.plan.bytes < best.plan.bytes:
             best, left_alone = candidate, left_alone | {hybrid.output}
-    return scheduled(left_alone, TRIES)
+    return scheduled(left_alone, tries) if tries else best
