@@ -8,9 +8,9 @@ from compiler.errors import BadInput
 from compiler.options import Options
 
 
-def check_paths(options: Options) -> None:
-    """Raise `BadInput` for a file that is missing or a folder that can't take the output; leaves nothing behind."""
-    source, output = options.input_path, options.output_path
+def check_input(options: Options) -> None:
+    """Raise `BadInput` for a network that is missing, or can't be read as it is given."""
+    source = options.input_path
     if not source.exists():
         raise BadInput(f"--input_path {source} does not exist; give the path of a .keras, .h5 or .tflite file.")
     if not source.is_file():
@@ -20,6 +20,12 @@ def check_paths(options: Options) -> None:
             f"--input_path {source} holds weights only; name the builder of their network with --model, such as "
             "--model resnet20."
         )
+
+
+def check_paths(options: Options) -> None:
+    """Raise `BadInput` for a file that is missing or a folder that can't take the output; leaves nothing behind."""
+    check_input(options)
+    source, output = options.input_path, options.output_path
     if output.suffix != ".tflite":
         raise BadInput(f"--output_path {output} does not end in .tflite; name a file such as {output}.tflite.")
     if output.exists() and output.samefile(source):

@@ -5,49 +5,54 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import signal
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, NoReturn
 
 from compiler.check_paths import check_paths
 from compiler.errors import CompilerError
 from compiler.flags import parse
 from compiler.options import Options
 
+if TYPE_CHECKING:
+    from compiler.report.progress import Progress
+
 INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one compression; returns the exit code."""
+    return guarded(lambda: compress(sys.argv[1:] if argv is None else argv))
+
+
+def guarded(run: Callable[[], None], interrupted: str = "nothing was written; start the same command again.") -> int:
+    """The exit code of `run`: 0, or that of the error that it raised, which is printed."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without → must not cost the result
     previous = signal.signal(signal.SIGTERM, _interrupt)
     try:
-        options = parse(sys.argv[1:] if argv is None else argv)
-        check_paths(options)
-        _run(options)
+        run()
     except CompilerError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("interrupted: nothing was written; start the same command again.", file=sys.stderr)
+        print(f"interrupted: {interrupted}", file=sys.stderr)
         return INTERRUPTED
     finally:
         signal.signal(signal.SIGTERM, previous)
     return 0
 
 
-def _run(options: Options) -> None:
-    # Read by TensorFlow as it is imported.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from compiler.report.hush import hush
-    from compiler.report.progress import progress_for
-
-    with hush() as terminal, progress_for(terminal, quiet=options.quiet) as progress:
+def compress(words: Sequence[str]) -> None:
+    """`scripts/compress.py`, and `python -m compiler compress`."""
+    options = parse(words)
+    check_paths(options)
+    with quietly(options) as progress:
         from compiler.pipeline import compress
 
         result = compress(options, progress=progress)
@@ -59,6 +64,17 @@ def _run(options: Options) -> None:
         from compiler.report.table import print_report
 
         print_report(result, sys.stdout)
+
+
+@contextlib.contextmanager
+def quietly(options: Options) -> Iterator[Progress]:
+    """Keep third-party chatter off the terminal, and tell there what is being done unless `options.quiet`."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read by TensorFlow as it is imported
+    from compiler.report.hush import hush
+    from compiler.report.progress import progress_for
+
+    with hush() as terminal, progress_for(terminal, quiet=options.quiet) as progress:
+        yield progress
 
 
 def _interrupt(*_: object) -> NoReturn:

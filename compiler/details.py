@@ -97,3 +97,25 @@ class Details:
     pictures: tuple[str, ...] = ()
     changed: tuple[Changed, ...] = ()
     file_sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SweepRow:
+    """One run of a sweep: what was asked, and what came of it or why nothing did."""
+
+    name: str
+    network: str
+    target: str
+    compression_type: str
+    pruning_structure: str
+    factor: float
+    budget: str
+    kept: float | None = None
+    loss: float | None = None  # of the evidence's metric
+    metric: str = ""
+    tier: str = ""
+    file_bytes: int | None = None
+    macs: int | None = None
+    arena_bytes: int | None = None
+    seconds: float | None = None
+    refused: str | None = None  # the sentence of the refusal

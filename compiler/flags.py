@@ -52,11 +52,16 @@ UNSET = {  # what a flag that isn't given means
     "max_file_bytes": "the original's, where that can be had",
 }
 
+COMPRESS = "Compress a trained Keras CNN into a verified int8 TFLite file. No training data is needed."
 
 
-def parse(argv: Sequence[str]) -> Options:
-    """Flags into `Options`; raises `BadInput` for what is wrong without looking at a file."""
-    given = vars(_parser().parse_args(joined(argv)))
+def parse(
+    argv: Sequence[str], prog: str = "compress.py", description: str = COMPRESS, *, writes: bool = True
+) -> Options:
+    """Flags into `Options`; raises `BadInput` for what is wrong without looking at a file. A verb that writes nothing
+    takes no flags about files to write."""
+    given = vars(_parser(prog, description, writes).parse_args(joined(argv)))
+    given.setdefault("output_path", Path("unwritten.tflite"))
     if given.get("method", "fixed_params") == "fixed_loss":
         _refuse(given, "compression_factor", "is read by --method fixed_params; with fixed_loss give --max_acc_loss")
     else:
@@ -92,30 +97,37 @@ class Parser(argparse.ArgumentParser):
         raise BadInput(f"{message[0].upper()}{message[1:]}; see --help, which has an example of every flag.")
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(prog: str, description: str, writes: bool) -> argparse.ArgumentParser:
     parser = Parser(
-        prog="compress.py",
-        description="Compress a trained Keras CNN into a verified int8 TFLite file. No training data is needed.",
+        prog=prog,
+        description=description,
         epilog="Exit codes: 0 done, 2 bad input, 3 the budget or bound can't be met, 4 a check of the result failed, "
         "130 interrupted. Nothing is written unless the code is 0.",
         allow_abbrev=False,
         argument_default=argparse.SUPPRESS,
     )
     files = parser.add_argument_group("files")
-    _flag(files, "input_path", Path, "the trained network: .keras, .h5, or .weights.h5 with --model", "net.keras")
     _flag(
         files,
-        "output_path",
+        "input_path",
         Path,
-        "the .tflite file to write; <name>.plan.json and <name>.report.json go beside it",
-        "out/net.tflite",
+        "the trained network: .keras, .h5, .tflite (float or int8), or .weights.h5 with --model",
+        "net.keras",
     )
     _flag(files, "model", str, "builder in models/ for a .weights.h5 file", "resnet20")
     _flag(files, "input_shape", _integers, "shape of one example, where the network leaves it open", "224,224,3")
-    _flag(files, "plan", Path, "replay this plan instead of searching", "out/net.plan.json")
-    _flag(files, "save_keras", None, "keep the compressed Keras model too, as <name>.compressed.keras")
-
-    _flag(files, "keep_target_files", None, "keep what the tool of xcore (C++, header) or ethos_u writes, too")
+    if writes:
+        _flag(
+            files,
+            "output_path",
+            Path,
+            "the .tflite file to write; <name>.plan.json, .report.json and .report.html go beside it",
+            "out/net.tflite",
+        )
+        _flag(files, "plan", Path, "replay this plan instead of searching", "out/net.plan.json")
+        _flag(files, "no_html", None, "write no <name>.report.html, the page with pictures, beside the file")
+        _flag(files, "save_keras", None, "keep the compressed Keras model too, as <name>.compressed.keras")
+        _flag(files, "keep_target_files", None, "keep what the tool of xcore (C++, header) or ethos_u writes, too")
 
     what = parser.add_argument_group("what to do")
     _flag(

@@ -26,6 +26,7 @@ from compiler.errors import BadInput
 from compiler.evidence.evaluate import Evaluate
 from compiler.options import Options
 from compiler.pipeline import analyse, finish
+from compiler.report.page import page
 from compiler.report.progress import Lines, Progress, Silent
 from compiler.result import Result
 from compiler.run.cached_menus import Menus
@@ -36,6 +37,7 @@ from compiler.run.plan_json import plan_json
 from compiler.run.plan_options import plan_options
 from compiler.run.search import offer
 from compiler.run.session import Session
+from compiler.run.write_files import write_files
 from compiler.run.write_result import write_result
 from compiler.types import Plan
 
@@ -118,7 +120,7 @@ class Compressed:
         return self.done.model
 
     def save(self, path: str | Path) -> Path:
-        """Write the file to `path`, its plan and its report beside it, all or none; returns `path`.
+        """Write the file to `path`, its plan and its reports beside it, all or none; returns `path`.
 
         Raises BadInput where `path` does not end in .tflite or can't be written.
         """
@@ -129,11 +131,18 @@ class Compressed:
         write_result(replace(self.options, output_path=path), replace(self.done, result=result))
         return path
 
+    def report(self, path: str | Path) -> Path:
+        """Write the page alone: verdict, front, layers, graph, inputs and provenance in one file; returns `path`.
+
+        Raises BadInput where `path` can't be written.
+        """
+        write_files({Path(path): page(self.result).encode()})
+        return Path(path)
+
     def save_plan(self, path: str | Path) -> Path:
-        """Write the plan alone as JSON; returns `path`."""
-        path = Path(path)
-        path.write_text(plan_json(self.plan), encoding="utf-8")
-        return path
+        """Write the plan alone as JSON; returns `path`. Raises BadInput where `path` can't be written."""
+        write_files({Path(path): plan_json(self.plan).encode()})
+        return Path(path)
 
 
 def analyze(

@@ -68,6 +68,7 @@ class Options:
     plan: Path | None = None  # replay this plan instead of searching
     save_keras: bool = False
     keep_target_files: bool = False
+    no_html: bool = False
     no_cache: bool = False
     quiet: bool = False
     json: bool = False
@@ -81,6 +82,11 @@ class Options:
     def report_path(self) -> Path:
         """Where the report of this run is written."""
         return self.output_path.with_suffix(".report.json")
+
+    @property
+    def html_path(self) -> Path:
+        """Where the page of this run is written, unless `no_html`."""
+        return self.output_path.with_suffix(".report.html")
 
     @property
     def keras_path(self) -> Path:

@@ -21,6 +21,7 @@ from compiler.result import Result
 from compiler.run.cache import Cache
 from compiler.run.cached_menus import Menus
 from compiler.run.calibration_inputs import calibration_inputs
+from compiler.run.details_of import details_of
 from compiler.run.examples import load_examples, synthetic_examples
 from compiler.run.finished import Finished, finished
 from compiler.run.plan_json import read_plan
@@ -87,15 +88,18 @@ def finish(
     """
     _ = session.reference  # a tool that is missing or refuses the network says so before anything is searched
     if plan is None:
-        found = search(session, session.original, offer(session) if offered is None else offered)
+        offered = offered or offer(session)
+        found = search(session, session.original, offered)
     else:
+        offered = offered or known_offer(session)
         name = "the plan" if session.options.plan is None else f"--plan '{session.options.plan.name}'"
-        found = carry_out(session, plan, known_offer(session) if offered is None else offered, name)
+        found = carry_out(session, plan, offered, name)
     if finetune is not None:
         found = finetuned(session, found, finetune)
 
     session.progress.stage("Checking the file")
-    return finished(session, found, summarise(session, found, time.monotonic() - began))
+    result = summarise(session, found, time.monotonic() - began)
+    return finished(session, found, replace(result, details=details_of(session, found, offered)))
 
 
 def finetuned(session: Session, found: Found, hook: Finetune) -> Found:

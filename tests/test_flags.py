@@ -131,3 +131,15 @@ def test_examples_in_help_are_accepted(capsys: pytest.CaptureFixture[str]) -> No
             paths = PATHS[:2]
         words = [f"--{flag}", *([value.strip("'")] if value else []), *needs.get(flag, "").split()]
         parse([*paths, *words])
+
+
+def test_a_verb_that_writes_nothing_has_no_flags_for_files(capsys: pytest.CaptureFixture[str]) -> None:
+    assert parse(PATHS[:2], writes=False).input_path == Path(PATHS[1])
+    with pytest.raises(BadInput, match="--output_path"):
+        parse(PATHS, "inspect", "Look at it.", writes=False)
+    with pytest.raises(SystemExit):
+        parse(["--help"], "inspect", "Look at it.", writes=False)
+    out = capsys.readouterr().out
+    assert out.startswith("usage: inspect")
+    assert "Look at it." in out
+    assert "--no_html" not in out

@@ -104,6 +104,15 @@ def test_it_is_the_command_line_in_steps(
     assert report["compressed"]["file_bytes"] == len(half.tflite)
 
 
+def test_the_page_alone(folder: Path, half: compiler.Compressed) -> None:
+    assert half.report(folder / "alone.html") == folder / "alone.html"
+    text = (folder / "alone.html").read_text()
+    assert "What each budget costs" in text
+    assert "conv1" in text
+    with pytest.raises(compiler.BadInput, match="can't be written"):
+        half.report(folder / "nowhere" / "alone.html")
+
+
 def test_a_plan_brings_its_target(folder: Path, model: keras.Model) -> None:
     options = {**OPTIONS, "pruning_structure": "channel", "io": "uint8"}
     first = compiler.compress(model, target="cortex_m", compression_factor=0.6, **options)

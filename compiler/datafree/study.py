@@ -45,9 +45,7 @@ def study(
     advance: Callable[[], None] = lambda: None,
 ) -> Study:
     """Split `inputs` (one array (n, …) per model input) and take the statistics of the larger part."""
-    n = len(inputs[0])
-    taught = max(1, round((1 - HELD_OUT) * n))
-    teaching, held_out = tuple(x[:taught] for x in inputs), tuple(x[taught:] if n > 1 else x for x in inputs)
+    teaching, held_out = divided(inputs)
     seen = moments(network.folded, teaching, network.inventory, seed)
     advance()
     gamma = curvature(network.logits, teaching, network.inventory, classifier=network.classifier, seed=seed)
@@ -58,3 +56,10 @@ def study(
     }
     means = {name: m.mean for name, m in seen.items()}
     return Study(teaching, held_out, source, metrics, means, gamma)
+
+
+def divided(inputs: Sequence[np.ndarray]) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
+    """(inputs that teach, inputs that judge); a lone one does both."""
+    n = len(inputs[0])
+    taught = max(1, round((1 - HELD_OUT) * n))
+    return tuple(x[:taught] for x in inputs), tuple(x[taught:] if n > 1 else x for x in inputs)

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from compiler.details import Details, LayerDetail, Node
 from compiler.report.headline import UNITS, headline, percent
@@ -86,7 +87,7 @@ def page(result: Result) -> str:
     )
 
 
-def environment():  # type: ignore[no-untyped-def]
+def environment() -> Any:
     """jinja2 with what the templates call."""
     import jinja2
 

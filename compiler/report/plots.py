@@ -94,7 +94,7 @@ def figure(width: float, height: float) -> Iterator[tuple[Any, Any]]:
     import matplotlib
     from matplotlib.figure import Figure
 
-    style = {
+    style: Any = {
         "svg.fonttype": "none", "svg.hashsalt": "page", "font.size": 8, "text.color": INK, "axes.labelcolor": INK,
         "axes.edgecolor": LINE, "xtick.color": MUTED, "ytick.color": MUTED, "axes.spines.top": False,
         "axes.spines.right": False,

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 from compiler.options import Options
+from compiler.report.page import page
 from compiler.report.report_json import report_json
 from compiler.run.finished import Finished
 from compiler.run.plan_json import plan_json
@@ -20,6 +21,8 @@ def write_result(options: Options, done: Finished) -> None:
         options.plan_path: plan_json(done.plan).encode(),
         options.report_path: report_json(done.result).encode(),
     }
+    if not options.no_html:
+        contents[options.html_path] = page(done.result).encode()
     if options.save_keras:
         contents[options.keras_path] = keras_bytes(done)
     native = native_files(options, done)

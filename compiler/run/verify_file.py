@@ -1,0 +1,123 @@
+"""An emitted file, checked once more against what was said of it."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from compiler.backend.stored_bytes import macs, stored_bytes
+from compiler.backend.targets import TARGETS
+from compiler.backend.verify import check_operators, run
+from compiler.datafree.study import divided
+from compiler.errors import CheckFailed
+from compiler.frontend.read_network import read_network
+from compiler.options import Options
+from compiler.report.progress import Progress
+from compiler.report.read_report import read_report
+from compiler.result import Result
+from compiler.run.cache import Cache
+from compiler.run.calibration_inputs import calibration_inputs
+from compiler.run.examples import synthetic_examples
+from compiler.run.plan_json import read_plan
+from compiler.run.plan_options import plan_options
+from compiler.types import Plan
+
+
+def verify_file(
+    path: Path,
+    *,
+    report_path: Path,
+    plan_path: Path | None,
+    input_path: Path | None,
+    model_name: str | None,
+    progress: Progress,
+) -> list[str]:
+    """What was checked, a sentence each. Raises CheckFailed for the first claim that does not hold."""
+    tflite, report = path.read_bytes(), read_report(report_path)
+    progress.stage("Checking the file")
+    checks = [identity(tflite, report), operators(tflite, report), sizes(tflite, report)]
+    plan = None if plan_path is None else read_plan(plan_path)
+    if plan is not None:
+        checks.append(belongs(plan, report))
+    source = input_path or Path(report.input_path)
+    if source.is_file() and plan is not None:
+        checks.append(answers(tflite, report, plan, source, model_name, progress))
+    return checks
+
+
+def identity(tflite: bytes, report: Result) -> str:
+    """The file is the one that the report is about."""
+    found = hashlib.sha256(tflite).hexdigest()
+    said = "" if report.details is None else report.details.file_sha256
+    if found != said:
+        raise CheckFailed(
+            f"the file is not the one that the report describes (SHA-256 {found[:12]}…, not {said[:12]}…); give the "
+            "report that lies beside it, or make the file anew."
+        )
+    return f"it is the file of the report, SHA-256 {found[:12]}…"
+
+
+def operators(tflite: bytes, report: Result) -> str:
+    """All operators are int8 builtins, the borders of the type that was asked for."""
+    names = check_operators(tflite, io=report.io)
+    return f"its {len(names)} operators are int8 builtins, {report.io} in and out"
+
+
+def sizes(tflite: bytes, report: Result) -> str:
+    """Its figures are those of the report."""
+    stored = stored_bytes(tflite)
+    found = {"macs": macs(tflite)}
+    if TARGETS[report.target].is_tflite:
+        found |= {
+            "params": stored.params,
+            "stored_weight_bytes": stored.weight_bytes,
+            "file_bytes": stored.file_bytes,
+        }
+    for name, value in found.items():
+        said = getattr(report.compressed, name)
+        if value != said:
+            raise CheckFailed(f"the file has {value:,} {name.replace('_', ' ')}, the report says {said:,}; report it.")
+    return ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in found.items()) + ", as reported"
+
+
+def belongs(plan: Plan, report: Result) -> str:
+    """Plan and report are of one run."""
+    come_from = report.provenance
+    for name, said, planned in (
+        ("network", come_from.model_hash, plan.model_hash),
+        ("calibration inputs", come_from.calibration_hash, plan.calibration_hash),
+        ("target", report.target, plan.target),
+        ("seed", come_from.seed, plan.seed),
+    ):
+        if said != planned:
+            raise CheckFailed(f"plan and report differ in the {name} ({planned} and {said}); give those of one run.")
+    rows = {layer.name: (layer.choice.partition("+")[0], layer.ranks, layer.structure) for layer in report.layers}
+    for name, choice in plan.choices:
+        if rows.get(name) != (choice.chain, choice.ranks, choice.structure):
+            raise CheckFailed(f"plan and report differ in what layer '{name}' became; give those of one run.")
+    return f"plan and report agree on {len(plan.choices)} layers"
+
+
+def answers(tflite: bytes, report: Result, plan: Plan, source: Path, model_name: str | None, progress: Progress) -> str:
+    """The file beside the network that it was made from, on the held-out calibration inputs of that run."""
+    options = plan_options(Options(input_path=source, output_path=Path(report.output_path)), plan)
+    progress.stage("Reading the network")
+    network = read_network(source, model_name=model_name, input_shape=None, exclude=options.exclude)
+    if network.hash != report.provenance.model_hash:
+        raise CheckFailed(f"the file was made from another network than '{source}'; give that one with --input_path.")
+    inputs, _ = calibration_inputs(network, options, Cache(), progress)
+    _, held_out = divided(inputs)
+    examples = synthetic_examples(held_out, network.classifier)
+    outputs = run(tflite, list(held_out))
+    if not all(np.all(np.isfinite(z)) for z in outputs):
+        raise CheckFailed("the file's outputs are not finite on its own calibration inputs; make it anew.")
+    seen = examples.judge(examples.outputs_of(network.normal), outputs, "report")
+    said = report.evidence
+    if said.tier == "estimated" and abs(seen.loss - said.loss) > 1e-3:
+        raise CheckFailed(
+            f"on synthetic inputs the file has a {seen.metric} of {100 * seen.loss:.2f} %, the report says "
+            f"{100 * said.loss:.2f} %; was it made on another machine?"
+        )
+    return f"{seen.metric} with the network on {seen.examples} synthetic inputs: {100 * seen.loss:.2f} %"

@@ -1,0 +1,102 @@
+"""`sweep`: compress over factors, structures, types, targets and networks; one folder, one page."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TypeVar
+
+from compiler.cli import quietly
+from compiler.errors import BadInput
+from compiler.flags import Parser, add_data_flags, joined
+from compiler.options import BUDGETS, COMPRESSION_TYPES, PRUNING_STRUCTURES, TARGETS, Options, available_cores
+
+WHAT = (
+    "Compress every network for every target, type, structure and factor. A row that is done is not done again: the "
+    "same command, started once more, goes on where it stopped."
+)
+T = TypeVar("T")
+
+
+def run(words: Sequence[str]) -> None:
+    """The verb; raises BadInput for a flag, a network or a cluster that can't be used."""
+    given = vars(_parser().parse_args(joined(words)))
+    folder, networks = given.pop("output_folder"), given.pop("input_path")
+    for network in networks:
+        if not network.is_file():
+            raise BadInput(f"--input_path {network} does not exist; give the paths of .keras, .h5 or .tflite files.")
+    axes = {name: given.pop(name) for name in ("factors", "structures", "types", "targets")}
+    cluster, workers = given.pop("cluster", None), given.pop("workers", 1)
+    if workers < 1:
+        raise BadInput(f"--workers is {workers}; give the number of rows to do at a time, 1 or more.")
+    jobs = max(1, available_cores() // workers) if cluster is None else 1
+    asked = Options(**{"jobs": jobs, **given}, input_path=networks[0], output_path=folder / "row.tflite")
+    with quietly(asked) as progress:
+        from compiler.sweep.rows import rows
+        from compiler.sweep.sweep import PAGE, sweep
+
+        found = sweep(rows(asked, networks=networks, **axes), cluster=cluster, workers=workers, progress=progress)
+    if asked.json:
+        sys.stdout.write(json.dumps([asdict(row) for row in found], indent=2, ensure_ascii=False) + "\n")
+    elif not asked.quiet:
+        for row in found:
+            said = row.refused or f"keeps {100 * row.kept:.1f} %, {row.metric} {100 * row.loss:.2f} % ({row.tier})"  # type: ignore[operator]
+            print(f"{row.name}: {said}")
+        print(folder / PAGE)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        prog="python -m compiler sweep", description=WHAT, allow_abbrev=False, argument_default=argparse.SUPPRESS
+    )
+    parser.add_argument(
+        "--input_path", type=Path, nargs="+", required=True, metavar="PATH", help="networks; example: a.keras b.h5"
+    )
+    parser.add_argument(
+        "--output_folder", type=Path, required=True, metavar="PATH", help="all rows and index.html; example: out/sweep"
+    )
+    parser.add_argument(
+        "--factors",
+        type=_list(float),
+        default=[0.7, 0.5, 0.3],
+        metavar="X,…",
+        help="shares kept [default: 0.7,0.5,0.3]",
+    )
+    for name, allowed, default in (
+        ("structures", PRUNING_STRUCTURES, "auto"),
+        ("types", COMPRESSION_TYPES, "hybrid"),
+        ("targets", TARGETS, "mobile"),
+    ):
+        parser.add_argument(
+            f"--{name}", type=_list(str, allowed), default=[default], metavar="A,…",
+            help=f"of {', '.join(allowed)} [default: {default}]",
+        )  # fmt: skip
+    parser.add_argument("--budget", choices=BUDGETS, help="what factors count [default: params]")
+    parser.add_argument("--recover", choices=("none", "synthetic"), help="win accuracy back [default: none]")
+    parser.add_argument("--seed", type=int, metavar="N", help="of everything random [default: 0]")
+    add_data_flags(parser)
+    parser.add_argument("--workers", type=int, metavar="N", help="rows done at a time on this machine [default: 1]")
+    parser.add_argument(
+        "--cluster", metavar="URL", help="do the rows on a Dask or Ray cluster; example: dask://10.0.0.5:8786"
+    )
+    parser.add_argument("--no_cache", action="store_true", help="make synthetic inputs anew for each row")
+    parser.add_argument("--quiet", action="store_true", help="print errors only")
+    parser.add_argument("--json", action="store_true", help="print the rows as JSON")
+    return parser
+
+
+def _list(kind: Callable[[str], T], allowed: Sequence[str] = ()) -> Callable[[str], list[T]]:
+    """ "a,b" as a list of `kind`."""
+
+    def read(text: str) -> list[T]:
+        parts = text.split(",")
+        for part in parts:
+            if allowed and part not in allowed:
+                raise argparse.ArgumentTypeError(f"{part!r} is none of {', '.join(allowed)}")
+        return [kind(part) for part in parts]
+
+    return read

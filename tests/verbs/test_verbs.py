@@ -1,0 +1,122 @@
+"""`python -m compiler`: every verb on the network of `tests/tiny.py`, what it prints, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from compiler.verbs import VERBS, main
+from tests.tiny import save_tiny
+
+ROOT = Path(__file__).resolve().parents[2]
+FLAGS = ["--jobs", "2", "--seed", "3", "--pruning_structure", "unstructured"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The network, and `half`, a run on it."""
+    folder = tmp_path_factory.mktemp("verbs")
+    save_tiny(folder)
+    paths = ["--input_path", str(folder / "net.keras"), "--output_path", str(folder / "half.tflite")]
+    assert main(["compress", *paths, *FLAGS, "--quiet"]) == 0
+    return folder
+
+
+def test_help_is_quick_and_names_every_verb() -> None:
+    code = (
+        "import sys; from compiler.verbs import main; main(['--help'])\n"
+        "for verb in ('inspect', 'report', 'verify', 'sweep'):\n"
+        "    try: main([verb, '--help'])\n"
+        "    except SystemExit: pass\n"
+        "heavy = {'tensorflow', 'keras', 'numpy', 'scipy', 'rich', 'matplotlib', 'jinja2', 'joblib'}\n"
+        "print('loaded', sorted(heavy & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "loaded []"
+    assert all(f"\n  {verb}" in done.stdout for verb in VERBS)
+    as_module = subprocess.run(
+        [sys.executable, "-m", "compiler", "bless"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (as_module.returncode, as_module.stdout) == (2, "")
+    assert as_module.stderr.startswith("error: there is no verb 'bless'; use one of inspect, compress")
+
+
+def test_inspect_tells_and_writes_nothing(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    before = {p: p.stat().st_mtime_ns for p in folder.iterdir()}
+    flags = ["--input_path", str(folder / "net.keras"), *FLAGS, "--exclude", "conv0"]
+    assert main(["inspect", *flags]) == 0
+    out, err = capfd.readouterr()
+    assert "left alone: --exclude conv0 names it" in out
+    assert "3×3 12→16" in out
+    assert "stored weight bytes kept" in out
+    assert "\x1b[" not in out + err  # no colours where there is no terminal
+    assert main(["inspect", *flags, "--json"]) == 0
+    found = json.loads(capfd.readouterr().out)
+    assert [layer["compressible"] for layer in found["layers"]] == [True, True, False]
+    losses = [point["predicted_loss"] for point in found["front"]]
+    assert losses == sorted(losses, reverse=True)
+    assert main(["inspect", *flags, "--quiet"]) == 0
+    assert capfd.readouterr() == ("", "")
+    assert before == {p: p.stat().st_mtime_ns for p in folder.iterdir()}
+
+
+def test_a_run_leaves_its_page_and_the_verb_draws_it_again(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(folder / "half.report.json"), "--output_path", str(folder / "again.html")]) == 0
+    assert capfd.readouterr().out == f"{folder / 'again.html'}\n"
+    assert (folder / "again.html").read_text() == (folder / "half.report.html").read_text()
+    (folder / "odd.json").write_text("[]")
+    assert main(["report", str(folder / "odd.json")]) == 2
+    assert "is no report" in capfd.readouterr().err
+    assert not (folder / "odd.html").exists()
+
+
+def test_no_html_leaves_it_out(folder: Path) -> None:
+    paths = ["--input_path", str(folder / "net.keras"), "--output_path", str(folder / "plain.tflite")]
+    assert main(["compress", *paths, *FLAGS, "--quiet", "--no_html"]) == 0
+    assert (folder / "plain.report.json").exists()
+    assert not (folder / "plain.report.html").exists()
+
+
+def test_verify_checks_everything_again(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", str(folder / "half.tflite"), "--json"]) == 0
+    checks = json.loads(capfd.readouterr().out)["checks"]
+    assert len(checks) == 5
+    assert "disagreement with the network" in checks[-1]
+    assert main(["verify", str(folder / "half.tflite")]) == 0
+    assert capfd.readouterr().out.splitlines() == [f"ok: {check}" for check in checks]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (lambda f: (f / "v.tflite").write_bytes((f / "v.tflite").read_bytes() + b"\0"), "not the one that the report"),
+        (lambda f: replaced(f / "v.report.json", '"file_bytes": ', '"file_bytes": 1'), "the report says 1"),
+        (lambda f: replaced(f / "v.plan.json", '"seed": 3', '"seed": 4'), "differ in the seed"),
+        (lambda f: replaced(f / "v.plan.json", '"ranks": []', '"ranks": [1]'), "differ in what layer"),
+    ],
+    ids=["file", "figures", "seed", "choice"],
+)
+def test_what_was_tampered_with_is_found(
+    folder: Path, tmp_path: Path, spoil: object, sentence: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for suffix in (".tflite", ".report.json", ".plan.json"):
+        (tmp_path / f"v{suffix}").write_bytes((folder / f"half{suffix}").read_bytes())
+    assert main(["verify", str(tmp_path / "v.tflite"), "--quiet"]) == 0
+    spoil(tmp_path)  # type: ignore[operator]
+    assert main(["verify", str(tmp_path / "v.tflite"), "--quiet"]) == 4
+    assert sentence in capfd.readouterr().err
+
+
+def replaced(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_verify_needs_its_files(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", str(tmp_path / "absent.tflite")]) == 2
+    assert "absent.tflite does not exist" in capfd.readouterr().err
