@@ -11,8 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernels.reference.add import add, add_factors
+from kernels.reference.concatenate import concatenate
+from kernels.reference.gather import gather
 from kernels.reference.mul import mul, mul_factor
 from kernels.reference.pad import pad
+from kernels.reference.table import table
 from tests.kernels.clib import Add, Kept, Mul, Pad, buffer
 from tests.kernels.litert import Fed, Fixed, network, run
 
@@ -111,23 +114,24 @@ def test_an_output_scale_too_small_for_a_sum_is_refused() -> None:
         add_factors(1.0, 1.0, 1e-7)
 
 
-def test_table_gather_and_copy_move_values(c: ctypes.CDLL) -> None:
-    rng = np.random.default_rng(0)
-    table, x = values(rng, 256), values(rng, 1000)
-    expected = table[x.astype(int) + 128]
-    c.table_s8(buffer(table), buffer(x), buffer(x), x.size)
-    assert np.array_equal(x, expected)
-
+@settings(max_examples=40, deadline=None)
+@given(seed=SEEDS, c_in=st.integers(1, 20), c_out=st.integers(1, 20), positions=st.integers(1, 30))
+def test_table_gather_and_copy_move_values(c: ctypes.CDLL, seed: int, c_in: int, c_out: int, positions: int) -> None:
+    rng = np.random.default_rng(seed)
     kept = Kept()
-    x, index = values(rng, 4, 5, 9), rng.integers(0, 9, 13)
-    out = np.zeros((4, 5, 13), np.int8)
-    c.gather_s8(kept.pointer(index, np.uint16), buffer(x), buffer(out), 20, 9, 13)
-    assert np.array_equal(out, x[..., index])
+    x, numbers, index = values(rng, positions, c_in), values(rng, 256), rng.integers(0, c_in, c_out)
+    looked_up = x.copy()
+    c.table_s8(buffer(numbers), buffer(looked_up), buffer(looked_up), x.size)
+    assert np.array_equal(looked_up, table(x, numbers))
 
-    out = np.full((4, 5, 13), 7, np.int8)
-    c.copy_s8(buffer(x), buffer(out), 20, 9, 9, 13)
-    assert np.array_equal(out[..., :9], x)
-    assert (out[..., 9:] == 7).all()
+    gathered = np.zeros((positions, c_out), np.int8)
+    c.gather_s8(kept.pointer(index, np.uint16), buffer(x), buffer(gathered), positions, c_in, c_out)
+    assert np.array_equal(gathered, gather(x, index))
+
+    joined = np.zeros((positions, c_in + c_out), np.int8)
+    c.copy_s8(buffer(x), buffer(joined), positions, c_in, c_in, c_in + c_out)
+    c.copy_s8(buffer(gathered), ctypes.c_void_p(joined.ctypes.data + c_in), positions, c_out, c_out, c_in + c_out)
+    assert np.array_equal(joined, concatenate([x, gathered]))
 
 
 def test_pad_kernels_agree(c: ctypes.CDLL) -> None:
