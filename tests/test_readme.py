@@ -1,4 +1,4 @@
-"""Every command of README.md runs, in order, in a fresh folder that borrows the repository's `models` and `scripts`.
+"""Every command of README.md runs, in order, in a fresh folder that borrows the repository's folders.
 
 .ci/run runs them all, `make …` as steps of its own and the rest here with README=all; `make test` runs the quick ones.
 """
@@ -31,11 +31,11 @@ def test_make_commands_are_run_by_ci() -> None:
 
 def _quick(command: str) -> bool:
     """Neither compresses nor trains nor needs what a slow one makes."""
-    return "--help" in command or not re.search(r"compress\.py|train\.py|--input_path out/", command)
+    return "--help" in command or not re.search(r"compress\.py|train\.py|-m compiler|--input_path out/", command)
 
 
 def test_commands_run(tmp_path: Path) -> None:
-    for folder in ("models", "scripts"):
+    for folder in ("models", "scripts", "compiler", "kernels"):
         (tmp_path / folder).symlink_to(ROOT / folder)
     commands = [c for c in _commands() if not c.startswith("make ") and (ALL or _quick(c))]
     assert len(commands) >= 3
