@@ -20,8 +20,8 @@ from compiler.solver.limits import Limited, Limits, Menus
 from compiler.types import DENSE, Choice, Cost, Inventory
 
 UNITS = {"params": "weight_bytes", "bytes": "file_bytes", "macs": "macs"}
-ROUNDS = 4
-TOLERANCE = 2e-6  # of a limit: HiGHS lets half of this pass
+ROUNDS = 8
+TOLERANCE = 2e-6  # of a limit: HiGHS lets half of this pass, and now and then some more
 MOST_CUTS = 40
 
 
@@ -62,7 +62,7 @@ def fixed_params(
     # Where the solver's tolerance or what sites share keeps every round above the budget, the smallest plan stands.
     losses = [np.array([c.predicted_loss for c in menus[site.name]]) for site in sites]
     allowed = np.array([factor * whole, *problem.most])
-    granted = allowed - problem.untouched
+    granted, margin = allowed - problem.untouched, TOLERANCE
     for _ in range(ROUNDS):
         try:
             picks = problem.solve(losses, granted)
@@ -76,7 +76,8 @@ def fixed_params(
             best = solution
             if slack[0] < 1e-3 * whole:
                 break
-        granted += np.where(slack > 0, slack, slack - TOLERANCE * np.abs(granted))
+        granted += np.where(slack > 0, slack, slack - margin * np.abs(granted))
+        margin *= 1 if np.all(slack >= 0) else 8
     return best
 
 
