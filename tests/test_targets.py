@@ -1,0 +1,126 @@
+"""The carried network on every target, verified by the target's own tool, and limits; a target of one's own."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from compiler.backend.stored_bytes import stored_bytes
+from compiler.backend.targets import TARGETS, Agreement
+from compiler.backend.targets.constraints import ranks_on_grid
+from compiler.backend.targets.cortex_m import CortexM
+from compiler.backend.targets.graph import read_graph
+from compiler.backend.targets.target import Constraint
+from compiler.errors import CheckFailed, Infeasible
+from compiler.options import Options
+from compiler.pipeline import compress
+from compiler.result import Result, TargetFigures
+from tests.tiny import save_tiny
+
+DIGITS = Path(__file__).resolve().parents[1] / "models" / "digits.keras"
+XMOS = pytest.mark.skipif(
+    importlib.util.find_spec("xmos_ai_tools") is None, reason="xmos-ai-tools needs numpy below 2 (Python 3.11 or 3.12)"
+)
+TOOLS = {"mobile": "ai-edge-litert", "xcore": "xmos-ai-tools", "cortex_m": "xmos-ai-tools", "ethos_u": "ethos-u-vela"}
+
+
+def run(folder: Path, source: Path, **changes: Any) -> Result:
+    given: dict[str, Any] = {"compression_type": "tucker", "jobs": 2, "seed": 3}
+    return compress(Options(input_path=source, output_path=folder / "net.tflite", **(given | changes)))
+
+
+@pytest.mark.parametrize(
+    "name", ["mobile", pytest.param("xcore", marks=XMOS), pytest.param("cortex_m", marks=XMOS), "ethos_u"]
+)
+def test_the_carried_network_is_verified_in_the_target_s_own_tool(name: str, tmp_path: Path) -> None:
+    result = run(tmp_path, DIGITS, target=name, keep_target_files=name in ("xcore", "ethos_u"))
+    on = result.on_target
+    assert on is not None
+    assert TOOLS[name] in on.tool
+    assert on.executed == (name != "ethos_u")
+    before, after = on.original.figures, on.compressed.figures
+    assert after.flash_bytes < before.flash_bytes
+    assert result.compressed.file_bytes == after.flash_bytes
+    assert result.compressed.stored_weight_bytes == after.weight_bytes
+    assert after.macs < before.macs
+    if on.executed:
+        assert on.inputs >= 4
+        assert on.compressed.top1 is not None
+        assert on.compressed.top1 > 0.9
+    if after.arena_bytes > before.arena_bytes:
+        assert "no plan within the budget needs as little RAM" in " ".join(result.notes)
+    report = json.loads((tmp_path / "net.report.json").read_text())
+    assert report["on_target"]["compressed"]["figures"]["arena_bytes"] == after.arena_bytes
+    assert ("MORE RAM" in report["headline"]) == (after.arena_bytes > before.arena_bytes)
+    written = {path.name.removeprefix("net_") for path in tmp_path.glob("net_*")}
+    kept = {"xcore": {"xcore.tflite", "xcore.tflite.cpp", "xcore.tflite.h"}, "ethos_u": {"vela.tflite"}}
+    assert kept.get(name, set()) <= written
+
+
+@dataclass(frozen=True)
+class Shelf(CortexM):
+    """A fifth target: TFLite Micro's arithmetic where no tool looks."""
+
+    name: ClassVar[str] = "shelf"
+    tool: ClassVar[str] = "a shelf"
+    packages: ClassVar[tuple[str, ...]] = ()
+    constraints: ClassVar[tuple[Constraint, ...]] = (ranks_on_grid,)
+    refuses: bool = False
+
+    def measure(self, tflite: bytes, inputs: object) -> TargetFigures:
+        graph, stored = read_graph(tflite), stored_bytes(tflite)
+        arena, time = self.estimate_arena(graph), self.estimate_time(graph)
+        return TargetFigures(
+            len(tflite), stored.weight_bytes, arena, "estimate", graph.macs, time, "beats", "estimate"
+        )  # fmt: skip
+
+    def verify(self, tflite: bytes, inputs: object, original: Agreement | None = None) -> Agreement:
+        if self.refuses and original is not None:
+            raise CheckFailed("the shelf is full")
+        return Agreement(by=self.tool, executed=False)
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    save_tiny(tmp_path)
+    monkeypatch.setitem(TARGETS, "cortex_m", Shelf())  # a name that Options knows
+    return tmp_path / "net.keras"
+
+
+def test_a_fifth_target_goes_through_the_whole_compiler(tiny: Path, tmp_path: Path) -> None:
+    result = run(tmp_path, tiny, target="cortex_m", compression_factor=0.6)
+    assert result.on_target is not None
+    assert result.on_target.tool == "a shelf"
+    assert result.on_target.compressed.figures.time_unit == "beats"
+    assert result.kept <= 0.6
+
+
+def test_a_tool_that_refuses_the_file_is_an_error_and_nothing_is_written(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(TARGETS, "cortex_m", replace(Shelf(), refuses=True))
+    with pytest.raises(CheckFailed, match="the shelf is full"):
+        run(tmp_path, tiny, target="cortex_m", compression_factor=0.6)
+    assert not (tmp_path / "net.tflite").exists()
+
+
+def test_limits_are_kept_or_refused_with_what_can_be_had(tiny: Path, tmp_path: Path) -> None:
+    free = run(tmp_path, tiny, target="cortex_m", compression_factor=0.6)
+    assert free.on_target is not None
+    figures = free.on_target.compressed.figures
+    for flag, reached in (
+        ("max_arena_bytes", figures.arena_bytes),
+        ("max_latency_ratio", free.on_target.time_ratio),
+    ):
+        within = run(tmp_path, tiny, target="cortex_m", compression_factor=0.6, **{flag: reached})
+        assert within.on_target is not None
+        assert within.on_target.compressed.figures.arena_bytes <= figures.arena_bytes or flag != "max_arena_bytes"
+        assert within.on_target.time_ratio <= reached or flag != "max_latency_ratio"
+        impossible = {"max_latency_ratio": 0.01}.get(flag, 100)
+        with pytest.raises(Infeasible, match=rf"--{flag} {impossible} can't be met within the budget: the smallest"):
+            run(tmp_path, tiny, target="cortex_m", compression_factor=0.6, **{flag: impossible})
