@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import uuid
 from pathlib import Path
 
 LIMIT_BYTES = 2_000_000_000
@@ -53,7 +54,7 @@ class Cache:
         """Keep `content`; a folder that can't be written costs the next run time, not this one its result."""
         if not self.enabled:
             return
-        part = self.folder / f".{key}.{os.getpid()}.part"
+        part = self.folder / f".{key}.{uuid.uuid4().hex}.part"  # processes of two machines may share a number
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             part.write_bytes(hashlib.sha256(content).hexdigest().encode() + b"\n" + content)

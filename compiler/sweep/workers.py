@@ -1,8 +1,8 @@
 """Where the rows of a sweep are done: processes of this machine, or a cluster, all through joblib.
 
-`dask://host:port` is a Dask scheduler (https://distributed.dask.org), `ray://host:port` a Ray cluster
-(https://docs.ray.io); their packages are in requirements-extra.txt. The workers need this environment, this repository
-and the sweep's folder under the same paths. Both start a task anew whose worker has died.
+`dask://host:port` is a Dask scheduler (https://distributed.dask.org); its packages are in requirements-extra.txt. The
+workers need this environment, this repository and the sweep's folder under the same paths, and one thread each, for
+TensorFlow's sake. Dask starts a task anew whose worker has died.
 """
 
 from __future__ import annotations
@@ -39,25 +39,15 @@ def backend(cluster: str | None, workers: int) -> Iterator[None]:
             yield
         return
     kind, _, address = cluster.partition("://")
-    if kind not in ("dask", "ray") or not address:
-        raise BadInput(f"--cluster is {cluster!r}; give dask://host:port or ray://host:port.")
+    if kind != "dask" or not address:
+        raise BadInput(f"--cluster is {cluster!r}; give the address of a Dask scheduler, such as dask://10.0.0.5:8786.")
     try:
-        if kind == "dask":
-            from distributed import Client
-
-            with Client(f"tcp://{address}", timeout=20), joblib.parallel_config(backend="dask", n_jobs=-1):
-                yield
-        else:
-            import ray
-            from ray.util.joblib import register_ray
-
-            ray.init(cluster)
-            register_ray()
-            with joblib.parallel_config(backend="ray", n_jobs=-1):
-                yield
-    except ImportError as error:
-        raise BadInput(
-            f"--cluster {kind}:// needs the package '{error.name}'; pip install -r requirements-extra.txt."
-        ) from None
+        from distributed import Client
+    except ImportError:
+        raise BadInput("--cluster needs the package 'distributed'; pip install -r requirements-extra.txt.") from None
+    try:
+        client = Client(f"tcp://{address}", timeout=20)
     except (OSError, TimeoutError) as error:
         raise BadInput(f"--cluster {cluster} can't be reached ({error}); is its scheduler running?") from None
+    with client, joblib.parallel_config(backend="dask", n_jobs=-1):
+        yield

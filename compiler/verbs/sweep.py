@@ -80,9 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, metavar="N", help="of everything random [default: 0]")
     add_data_flags(parser)
     parser.add_argument("--workers", type=int, metavar="N", help="rows done at a time on this machine [default: 1]")
-    parser.add_argument(
-        "--cluster", metavar="URL", help="do the rows on a Dask or Ray cluster; example: dask://10.0.0.5:8786"
-    )
+    parser.add_argument("--cluster", metavar="URL", help="do the rows on a Dask cluster; example: dask://10.0.0.5:8786")
     parser.add_argument("--no_cache", action="store_true", help="make synthetic inputs anew for each row")
     parser.add_argument("--quiet", action="store_true", help="print errors only")
     parser.add_argument("--json", action="store_true", help="print the rows as JSON")

@@ -125,12 +125,16 @@ def test_a_worker_that_dies_loses_nothing(asked: Options) -> None:
     assert killed[0] not in {int(pid) for what, _, pid in log if what == "ended"}
 
 
-@pytest.mark.parametrize(
-    ("cluster", "sentence"), [("slurm://a:1", "give dask://host:port"), ("dask://", "give dask://host:port")]
-)
-def test_a_cluster_that_is_none_is_refused(asked: Options, cluster: str, sentence: str) -> None:
-    with pytest.raises(BadInput, match=sentence):
+@pytest.mark.parametrize("cluster", ["slurm://a:1", "dask://", "10.0.0.5:8786"])
+def test_a_cluster_that_is_none_is_refused(asked: Options, cluster: str) -> None:
+    with pytest.raises(BadInput, match="such as dask://"):
         list(spread(slow_row, some(asked, 1), cluster, 1))
+
+
+def test_a_cluster_that_is_not_there_is_refused(asked: Options) -> None:
+    pytest.importorskip("distributed", reason="needs requirements-extra.txt")
+    with pytest.raises(BadInput, match="can't be reached"):
+        list(spread(slow_row, some(asked, 1), "dask://127.0.0.1:9", 1))
 
 
 def test_the_verb_sweeps(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
