@@ -165,6 +165,13 @@ def test_chain_weights_count_what_is_emitted() -> None:
     assert chain_weights(POINTWISE, Choice("svd", (3,))) == sum(e.weights for e in emitted)
 
 
+def test_dense_stays_where_a_cheaper_choice_loses_nothing() -> None:
+    """A layer with dead channels has one."""
+    dead = Candidate(Choice("none", (), "channel", None, 4), Cost(4, 4, 4), 0.0)
+    whole = Candidate(DENSE, Cost(5, 5, 5), 0.0)
+    assert pareto([whole, dead]) == (dead, whole)
+
+
 def test_pareto_keeps_one_of_equals_and_whatever_is_cheaper_in_one_unit() -> None:
     def at(loss: float, *costs: int) -> Candidate:
         return Candidate(Choice("svd", (sum(costs),)), Cost(*costs), loss)
