@@ -8,18 +8,21 @@ at noise", 2021). It is where the synthetic inputs start.
 from __future__ import annotations
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
 DISCS = 60
 
 
-def natural_noise(n: int, shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
+def natural_noise(n: int, shape: tuple[int, ...], random: np.random.Generator, softness: float = 0.0) -> np.ndarray:
     """n arrays of `shape` in 0..1, float32. (H, W, C) with H and W of 8 and more: half dead leaves, half mixtures
-    with pink noise; anything else: smooth noise along its axes."""
+    with pink noise, blurred by a Gaussian of `softness` pixels; anything else: smooth noise along its axes."""
     if len(shape) != 3 or min(shape[:2]) < 8:
         return smooth_noise(n, shape, random)
     leaves = dead_leaves(n, shape, random)
     share = random.uniform(0.0, 0.6, (n, 1, 1, 1)) * (np.arange(n) % 2).reshape(-1, 1, 1, 1)
     mixed = (1 - share) * leaves + share * smooth_noise(n, shape, random)
+    if softness:
+        mixed = gaussian_filter(mixed, (0.0, softness, softness, 0.0))
     return np.clip(mixed, 0.0, 1.0).astype(np.float32)
 
 

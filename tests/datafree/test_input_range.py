@@ -20,8 +20,20 @@ def test_is_recovered_from_the_first_statistics(name: str) -> None:
     model = batchnorm_network(convention(natural_noise(64, SHAPE, np.random.default_rng(5))))
     taps, memories = batchnorm_memories(model)
     probe = keras.Model(model.inputs, taps)
-    found = infer_input_range([SHAPE], lambda x: mean_divergence(probe(x), memories), seed=0)
+    found, _ = infer_input_range([SHAPE], lambda x: mean_divergence(probe(x), memories), seed=0)
     assert found.name == name
+
+
+@pytest.mark.parametrize("softness", [0.7, 1.0])
+@pytest.mark.parametrize("name", ["-1..1", "0..255", "standardised"])
+def test_soft_pictures_are_not_taken_for_faint_ones(name: str, softness: float) -> None:
+    convention = next(c for c in conventions([SHAPE]) if c.name == name)
+    model = batchnorm_network(convention(natural_noise(64, SHAPE, np.random.default_rng(5), softness)))
+    taps, memories = batchnorm_memories(model)
+    probe = keras.Model(model.inputs, taps)
+    found, blur = infer_input_range([SHAPE], lambda x: mean_divergence(probe(x), memories), seed=0)
+    assert found.name == name
+    assert blur == pytest.approx(softness, abs=0.31)
 
 
 def test_pictures_have_the_usual_conventions_and_others_any_scale() -> None:
@@ -38,7 +50,8 @@ def test_a_plain_scale_is_recovered_for_what_is_no_picture() -> None:
     def mismatch(x: list[np.ndarray]) -> float:
         return abs(float(np.log(x[0].std() / spread))) + abs(float(x[0].mean())) / spread
 
-    found = infer_input_range([(40,)], mismatch, seed=0)
+    found, softness = infer_input_range([(40,)], mismatch, seed=0)
+    assert softness == 0
     values = found(natural_noise(100, (40,), np.random.default_rng(1)))
     assert values.std() == pytest.approx(spread, rel=0.4)
     assert abs(values.mean()) < spread
