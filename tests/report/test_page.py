@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import html
 import re
-import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -77,14 +75,6 @@ def test_a_name_can_not_break_out(result: Result) -> None:
 def test_the_page_of_a_json_is_the_same(result: Result, tmp_path: Path) -> None:
     (tmp_path / "r.json").write_text(report_json(detailed(result)), encoding="utf-8")
     assert page(read_report(tmp_path / "r.json")) == page(detailed(result))
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Chromium]:
-    if shutil.which("chromium") is None:
-        pytest.skip("needs chromium (Debian: apt-get install chromium)")
-    with Chromium() as browser:
-        yield browser
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
