@@ -6,8 +6,8 @@ m, s² are the batch's mean and variance per channel at the input of BatchNorm l
 et al. 2020; DeepInversion, Yin et al. 2020). Batches start as natural noise in the network's own units and take a few
 dozen steps of Adam (Kingma & Ba 2015).
 
-A network without BatchNorm remembers nothing: there the batch is natural noise, moved towards balanced classes, and
-the report says so.
+A network without BatchNorm remembers nothing: there priors take the memories' place (`match_activations`), and the
+report says so.
 """
 
 from __future__ import annotations
@@ -21,9 +21,11 @@ import numpy as np
 import tensorflow as tf
 
 from compiler.datafree.input_range import Convention, infer_input_range, of_range
+from compiler.datafree.match_activations import match_activations
 from compiler.datafree.natural_noise import natural_noise
 from compiler.frontend.feed import feed
 from compiler.frontend.graph import calls
+from compiler.frontend.import_tflite import Quantized
 
 BATCH = 128
 STEPS = 60
@@ -49,30 +51,41 @@ def synthesize(
     seed: int,
     classifier: bool,
     input_range: tuple[float, float] | None = None,
+    quantized: Quantized | None = None,
     steps: int = STEPS,
     batch: int = BATCH,
     advance: Callable[[], None] = lambda: None,
 ) -> Synthetic:
     """`n` inputs (rounded up to whole batches) for `model`, the normal form with its BatchNorms in place; `logits` is
-    the same network cut before its final softmax."""
+    the same network cut before its final softmax. `quantized`: what the network's file tells, if it was an int8 one."""
     taps, memories = batchnorm_memories(model)
+    if not taps:
+        found, source = match_activations(
+            model,
+            logits,
+            n,
+            seed=seed,
+            classifier=classifier,
+            input_range=input_range,
+            quantized=quantized,
+            steps=steps,
+            batch=batch,
+            advance=advance,
+        )
+        return Synthetic(found, source, float("nan"))
     shapes = [tuple(int(s) for s in tensor.shape[1:]) for tensor in model.inputs]
     tapped = keras.Model(model.inputs, [*taps, *logits_on(model, logits)])
     make = Maker(tapped, memories, classifier)
     classes = int(logits.outputs[0].shape[-1] or 1)
     softness = 0.0
-    if taps and not input_range:
+    if input_range:
+        convention = of_range(*input_range)
+    else:
         probe = keras.Model(model.inputs, taps)
         convention, softness = infer_input_range(
             shapes, lambda x: mean_divergence(keras.tree.flatten(probe(feed(probe, x))), memories), seed
         )
-    else:
-        convention = of_range(*(input_range or (0.0, 1.0)))
-    if taps:
-        source = f"matched to {len(taps)} BatchNorms, inputs {convention.name}"
-    else:
-        source = f"no BatchNorm: natural noise moved to balanced classes, inputs {convention.name}"
-        source += "" if input_range else " (assumed; give --input_range)"
+    source = f"matched to {len(taps)} BatchNorms, inputs {convention.name}"
     batches, mismatch = [], []
     for index in range(-(-n // batch)):
         random = np.random.default_rng([seed, index])
@@ -82,7 +95,7 @@ def synthesize(
         batches.append(inputs)
         mismatch.append(last)
     joined = tuple(np.concatenate(parts) for parts in zip(*batches, strict=True))
-    final = float(np.mean(mismatch)) if taps else float("nan")
+    final = float(np.mean(mismatch))
     return Synthetic(joined, f"{len(joined[0])} synthetic inputs, {source}", final)
 
 
@@ -131,7 +144,7 @@ class Maker:
                     tape.watch(part)
                 values = keras.tree.flatten(tapped(feed(tapped, x), training=False))
                 terms = [divergence(v, mu, var) for v, (mu, var) in zip(values[:count], memories, strict=True)]
-                mismatch = tf.add_n(terms) / count if terms else tf.constant(0.0)
+                mismatch = tf.add_n(terms) / count
                 total = mismatch
                 for part in x:
                     if len(part.shape) == 4 and min(part.shape[1:3]) >= 2:
@@ -143,7 +156,7 @@ class Maker:
                 if classifier:
                     z = tf.reshape(values[count], (len(labels), -1))
                     entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, z)
-                    total += (BALANCE if count else 1.0) * tf.reduce_mean(entropy)
+                    total += BALANCE * tf.reduce_mean(entropy)
             return tape.gradient(total, x), mismatch
 
         self.gradients = gradients

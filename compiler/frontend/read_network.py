@@ -11,8 +11,9 @@ import keras
 from compiler.errors import BadInput
 from compiler.frontend.as_functional import as_functional
 from compiler.frontend.fold_batchnorm import fold_batchnorm
+from compiler.frontend.import_tflite import Imported, Quantized
 from compiler.frontend.inventory import inventory
-from compiler.frontend.load import load
+from compiler.frontend.load import load_with_ranges
 from compiler.frontend.logits import logits_model
 from compiler.frontend.reload import reload
 from compiler.frontend.with_biases import with_biases
@@ -22,7 +23,8 @@ from compiler.types import Inventory
 @dataclass(frozen=True, eq=False)
 class Network:
     """`normal`: flat and linear, BatchNorms in place. `folded`: BatchNorm folded, every site with a bias. `logits` and
-    `normal_logits`: views on them, cut before a final softmax. `hash`: of graph and weights."""
+    `normal_logits`: views on them, cut before a final softmax. `hash`: of graph and weights. `quantized`: what the file
+    told of its makers' data, where it was an int8 .tflite."""
 
     normal: keras.Model
     normal_logits: keras.Model
@@ -31,6 +33,7 @@ class Network:
     inventory: Inventory
     classifier: bool
     hash: str
+    quantized: Quantized | None = None
 
     @property
     def input_shapes(self) -> tuple[tuple[int, ...], ...]:
@@ -48,10 +51,10 @@ def read_network(
 ) -> Network:
     """Bring a file or a model in memory into normal form. Raises BadInput or UnsupportedModel in one sentence."""
     if isinstance(source, Path):
-        loaded = load(source, model_name=model_name, input_shape=input_shape)
+        loaded = load_with_ranges(source, model_name=model_name, input_shape=input_shape)
     else:
-        loaded = reload(source, input_shape=input_shape)
-    normal = as_functional(loaded)
+        loaded = Imported(reload(source, input_shape=input_shape), None)
+    normal = as_functional(loaded.model)
     normal_logits, classifier = logits_model(normal)
     folded = fold_batchnorm(normal)
     found = inventory(folded, exclude)
@@ -61,7 +64,8 @@ def read_network(
             f"'{source.name}' has no Conv2D or Dense that could be compressed{reasons}; choose another network."
         )
     biased = with_biases(folded, found)
-    return Network(normal, normal_logits, biased, logits_model(biased)[0], found, classifier, hash_of(normal))
+    logits = logits_model(biased)[0]
+    return Network(normal, normal_logits, biased, logits, found, classifier, hash_of(normal), loaded.quantized)
 
 
 def hash_of(model: keras.Model) -> str:

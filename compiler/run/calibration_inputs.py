@@ -48,7 +48,8 @@ def calibration_inputs(
     seed, input_range = options.seed, options.input_range
     macs = sum(site.macs for site in network.inventory.sites)
     plan = effort(macs, sum(int(np.prod(shape)) for shape in network.input_shapes))
-    key = key_of("inputs", network.hash, seed, input_range, plan, rooms=("datafree", "frontend"))
+    told = network.quantized
+    key = key_of("inputs", network.hash, told, seed, input_range, plan, rooms=("datafree", "frontend"))
     stored = cache.get(key)
     if stored is not None:
         with np.load(io.BytesIO(stored)) as entry:
@@ -61,6 +62,7 @@ def calibration_inputs(
         seed=seed,
         classifier=network.classifier,
         input_range=input_range,
+        quantized=network.quantized,
         steps=plan.steps,
         batch=plan.batch,
         advance=progress.advance,

@@ -74,7 +74,18 @@ def summarise(session: Session, found: Found, seconds: float) -> Result:
         predicted_loss=built.predicted_loss,
         on_target=on,
         original_int8=session.measure(original.tflite, "report").compressed,
-        notes=found.notes,
+        notes=(*found.notes, *given_file(session)),
+    )
+
+
+def given_file(session: Session) -> tuple[str, ...]:
+    """How large the input is, where it is an int8 file already."""
+    quantized = session.network.quantized
+    if quantized is None:
+        return ()
+    return (
+        f"the input is an int8 file already, of {quantized.file_bytes:,} B; the original's figures are those of its "
+        f"network through this compiler's converter, {session.original.figures.file_bytes:,} B",
     )
 
 

@@ -84,38 +84,20 @@ def test_the_range_is_inferred_where_none_is_given(make: Callable[..., Synthetic
 
 
 def plain() -> keras.Model:
-    """No BatchNorm, and a bias that makes almost everything class 0."""
+    """No BatchNorm."""
     inputs = keras.Input(SHAPE)
     h = layers.Conv2D(8, 3, strides=2, activation="relu", name="conv")(inputs)
-    model = randomize(keras.Model(inputs, layers.Dense(4, name="logits")(layers.Flatten()(h))))
-    kernel, bias = model.get_layer("logits").get_weights()
-    model.get_layer("logits").set_weights([kernel, bias + np.array([4, 0, 0, 0], np.float32)])
-    return model
+    return randomize(keras.Model(inputs, layers.Dense(4, name="logits")(layers.Flatten()(h))))
 
 
 def test_without_batchnorm_falls_back_and_says_so() -> None:
     model = plain()
     made = synthesize(model, model, 32, seed=0, classifier=True, steps=2, batch=32)
-    assert (
-        "no BatchNorm: natural noise moved to balanced classes, inputs 0..1 (assumed; give --input_range)"
-        in made.source
-    )
+    assert made.source.startswith("32 synthetic inputs, no BatchNorm: natural noise moved until")
     assert np.isnan(made.mismatch)
     given = synthesize(model, model, 32, seed=0, classifier=True, input_range=(0, 255), steps=2, batch=32)
     assert given.source.endswith("inputs 0..255")
     assert given.inputs[0].max() > 100
-
-
-def test_without_batchnorm_classes_are_balanced() -> None:
-    model = plain()
-
-    def rarest(steps: int) -> float:
-        made = synthesize(model, model, 64, seed=0, classifier=True, steps=steps, batch=64)
-        answers = np.argmax(np.asarray(model(made.inputs[0])), -1)
-        return float(np.bincount(answers, minlength=4).min()) / 64
-
-    assert rarest(1) < 0.1
-    assert rarest(30) > 0.15
 
 
 def test_a_network_of_two_inputs() -> None:

@@ -354,5 +354,6 @@ def test_official_files(name: str, shared: Path) -> None:
 
 def real_inputs(name: str, shared: Path) -> np.ndarray:
     file = {"pre": "cifar10_exact_dev.npz", "kws": "kws_dev.npz", "vww": "coco100_96x96.npz"}[name[:3]]
-    x = np.load(shared / "data" / file)["x"][:100].astype(np.float32)
+    with np.load(shared / "data" / file) as data:
+        x = data["x"][:100].astype(np.float32)
     return x.reshape(len(x), 49, 10, 1) if name.startswith("kws") else x / 255 if name.startswith("vww") else x

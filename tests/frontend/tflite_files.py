@@ -35,9 +35,9 @@ def float_file(model: keras.Model, *, batch: int | None = 1, half: bool = False)
         return converter.convert()
 
 
-def int8_file(model: keras.Model, count: int = 8, io: str = "int8") -> bytes:
-    """By the compiler's own converter, calibrated on noise."""
-    return quantize(model, noise(model, count), io=io)  # type: ignore[arg-type]
+def int8_file(model: keras.Model, count: int = 8, io: str = "int8", images: list[np.ndarray] | None = None) -> bytes:
+    """By the compiler's own converter, calibrated on `images` (one array an input) or `count` samples of noise."""
+    return quantize(model, noise(model, count) if images is None else images, io=io)  # type: ignore[arg-type]
 
 
 def noise(model: keras.Model, count: int, seed: int = 0) -> list[np.ndarray]:
