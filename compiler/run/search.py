@@ -106,7 +106,7 @@ def offer(session: Session) -> Menus:
             jobs=options.jobs,
             advance=session.progress.advance,
         )
-        return calibrate_menus(network, knowledge, priced, session.progress.advance)
+        return calibrate_menus(network, knowledge, priced, session.progress.advance, jobs=options.jobs)
 
     return cached_menus(menus_key(session), session.cache, make)
 
