@@ -152,6 +152,7 @@ def expanded(tflite: bytes) -> bytes:
         values = flatbuffer.tensor_array(model, sparse)
         assert values is not None, "DENSIFY unpacks a constant"
         array = densify(values, sparse.sparsity, flatbuffer.shape_of(dense), "kernel")
+        model.buffers[sparse.buffer].data = None
         dense.buffer = flatbuffer.add_buffer(model, array)
         sparse.buffer, sparse.sparsity, sparse.shape = 0, None, np.zeros(0, np.int32)
     main_graph.operators = kept
