@@ -38,6 +38,7 @@ DECIDED_BY_PLAN = (
     "max_latency_ratio",
     "exclude",
     "target",
+    "accelerator",
     "io",
     "recover",
     "seed",

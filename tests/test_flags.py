@@ -81,6 +81,7 @@ def test_every_flag_reaches_its_field() -> None:
         ("--max_acc_loss 0.02", r"--max_acc_loss is read by --method fixed_loss; add that"),
         ("--plan p.json --seed 1", r"--seed is decided by --plan already"),
         ("--plan p.json --max_arena_bytes 50000", r"--max_arena_bytes is decided by --plan already"),
+        ("--plan p.json --accelerator ethos-u65-256", r"--accelerator is decided by --plan already"),
         ("--max_arena_bytes 0", r"--max_arena_bytes is 0; give a positive number of bytes"),
         ("--max_file_bytes -5", r"--max_file_bytes is -5; give a positive number of bytes"),
         ("--max_latency_ratio 0", r"--max_latency_ratio is 0; it is a share of the original's time"),
