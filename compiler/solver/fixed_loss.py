@@ -37,15 +37,23 @@ def fixed_loss(
 ) -> list[Tried[T]]:
     """Attempts within `bound`, the most compressed last (the one before it is where to step back to).
 
-    `attempt(factor)` returns (what was made, its measured loss); `lowest` is the smallest reachable factor. Raises
-    Infeasible when even factor 1 loses more than the bound.
+    `attempt(factor)` returns (what was made, its measured loss) or raises Infeasible, which counts as too much: a file
+    may break a limit that its plan kept. `lowest` is the smallest reachable factor. Raises Infeasible when even
+    factor 1 can't be made or loses more than the bound.
     """
     accepted: list[Tried[T]] = []
     low, high, factor = lowest, 1.0, max(lowest, 0.5)
     for evaluation in range(most):
-        made, loss = attempt(factor)
-        within = loss <= bound
-        say(f"factor {factor:.3f} loses {100 * loss:.2f} %" + ("" if within else ", too much"))
+        try:
+            made, loss = attempt(factor)
+        except Infeasible:
+            if factor >= 1.0:
+                raise
+            within = False
+            say(f"factor {factor:.3f} can't be met")
+        else:
+            within = loss <= bound
+            say(f"factor {factor:.3f} loses {100 * loss:.2f} %" + ("" if within else ", too much"))
         if within:
             accepted.append(Tried(factor, made, loss))
             high = factor

@@ -95,3 +95,34 @@ def test_says_each_attempt() -> None:
     fixed_loss(Network(lambda factor: 1 - factor), 0.4, 0.3, say=said.append)
     assert said[0] == "factor 0.500 loses 50.00 %, too much"
     assert said[1] == "factor 0.750 loses 25.00 %"
+
+
+class Limited(Network):
+    """A network none of whose files below `least` keeps its limits."""
+
+    def __init__(self, loss_at, least: float) -> None:  # type: ignore[no-untyped-def]
+        super().__init__(loss_at)
+        self.least = least
+
+    def __call__(self, factor: float) -> tuple[str, float]:
+        made = super().__call__(factor)
+        if factor < self.least:
+            raise Infeasible(f"no file keeps {factor}")
+        return made
+
+
+@pytest.mark.parametrize("least", [0.3, 0.6, 0.97])
+def test_a_budget_that_no_file_keeps_is_too_small(least: float) -> None:
+    """Whether a plan was accepted before or none yet."""
+    said: list[str] = []
+    network = Limited(lambda factor: 0.0, least)
+    assert 0 <= fixed_loss(network, 0.1, 0.1, say=said.append)[-1].factor - least < RESOLUTION
+    assert any(text.endswith("can't be met") for text in said)
+    assert len(network.asked) <= MOST_EVALUATIONS
+
+
+@pytest.mark.parametrize("most", [2, MOST_EVALUATIONS])
+@pytest.mark.parametrize("lowest", [0.1, 1.0])
+def test_raises_where_no_budget_can_be_kept(lowest: float, most: int) -> None:
+    with pytest.raises(Infeasible, match=r"no file keeps 1\.0"):
+        fixed_loss(Limited(lambda factor: 0.0, 1.1), lowest, 0.1, most=most)
