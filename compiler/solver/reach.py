@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -44,7 +44,7 @@ class Reach:
 
     def file_bytes(self) -> float:
         problem = self.problem(Limits(file_bytes=np.inf))
-        picks = problem.solve([shared[:, 1] for shared in problem.shared], self._granted(problem))
+        picks = self._least(problem, [shared[:, 1] for shared in problem.shared])
         return float(problem.priced(picks)[1])
 
     def latency_ratio(self) -> float:
@@ -53,7 +53,7 @@ class Reach:
             np.array([self.model.site_time(site.name, c.choice) for c in self.menus[site.name]])
             for site in self.inventory.sites
         ]
-        return self.model.time_ratio(self._plan(problem, problem.solve(times, self._granted(problem))))
+        return self.model.time_ratio(self._plan(problem, self._least(problem, times)))
 
     def arena_bytes(self) -> float:
         """By halving: RAM is no sum."""
@@ -77,10 +77,14 @@ class Reach:
             return None
         return float(self.model.arena_bytes(self._plan(problem, picks)))
 
-    def _granted(self, problem: Problem) -> np.ndarray:
+    def _least(self, problem: Problem, objective: Sequence[np.ndarray]) -> tuple[int, ...]:
+        """The picks of least objective within the budget; the smallest plan where only what sites share keeps it."""
         granted = np.full(len(problem.units), np.inf)
         granted[0] = self.factor * problem.whole[0] - problem.untouched[0]
-        return granted
+        try:
+            return problem.solve(objective, granted)
+        except Infeasible:
+            return problem.smallest()
 
     @staticmethod
     def _plan(problem: Problem, picks: tuple[int, ...]) -> dict[str, Choice]:

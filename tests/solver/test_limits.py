@@ -177,3 +177,18 @@ def test_limits_that_exclude_each_other_are_both_named() -> None:
     reach = Reach(menus, INVENTORY, TARGETS["cortex_m"], original, 1.0, "params", model)
     text = blame(Limits(arena_bytes=model.arena_bytes({}), latency_ratio=1.0), reach)
     assert text.startswith("--max_arena_bytes and --max_latency_ratio can't be met together")
+
+
+@pytest.mark.parametrize(
+    ("limits", "flag"),
+    [(Limits(latency_ratio=0.1), "--max_latency_ratio"), (Limits(file_bytes=4_000), "--max_file_bytes")],
+    ids=["time", "file"],
+)
+def test_a_refusal_names_the_limit_where_only_shared_biases_keep_the_budget(limits: Limits, flag: str) -> None:
+    menus, original, model = case("cortex_m")
+    lowest = smallest_factor(menus, INVENTORY, TARGETS["cortex_m"], original, "params")
+    smallest = sum(min(c.cost.weight_bytes for c in entries) for entries in menus.values())
+    dense = TARGETS["cortex_m"].total((site, DENSE) for site in SITES).weight_bytes
+    assert (original.weight_bytes - dense + smallest) / original.weight_bytes > lowest + 1e-3  # summed up
+    reach = Reach(menus, INVENTORY, TARGETS["cortex_m"], original, lowest + 1e-4, "params", model)
+    assert blame(limits, reach).startswith(f"{flag} ")
