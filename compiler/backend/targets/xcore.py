@@ -10,6 +10,7 @@ Checked against the files of xcore-opt 1.4.2, byte for byte, in tests/backend/ta
 
 from __future__ import annotations
 
+import glob
 import re
 import tempfile
 from dataclasses import dataclass, replace
@@ -102,7 +103,7 @@ class XCore(Target):
         """The file that xcore-opt writes, and the C++ and header that run it."""
         with tempfile.TemporaryDirectory() as folder:
             optimise(tflite, Path(folder), name=name)
-            return {path.name: path.read_bytes() for path in sorted(Path(folder).glob(f"{name}_xcore.*"))}
+            return {path.name: path.read_bytes() for path in sorted(Path(folder).glob(f"{glob.escape(name)}_xcore.*"))}
 
     def measure(self, tflite: bytes, inputs: Inputs) -> TargetFigures:
         """The xcore file's bytes and xcore-opt's arena; time is an estimate from the operators."""

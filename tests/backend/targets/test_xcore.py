@@ -9,7 +9,7 @@ import pytest
 
 from compiler.backend.sparsify import sparsify
 from compiler.backend.stored_bytes import stored_bytes
-from compiler.backend.targets import tool
+from compiler.backend.targets import tool, xcore
 from compiler.backend.targets.agreement import Agreement
 from compiler.backend.targets.xcore import XCore
 from compiler.errors import BadInput, CheckFailed
@@ -52,6 +52,16 @@ def test_compiles_measures_and_leaves_its_sources(tmp_path: Path) -> None:
     assert figures.weight_bytes == stored_bytes(artefact).weight_bytes
     assert figures.arena_bytes > 3 * 8 * 8 * 16
     assert dict(figures.extra)["unoptimised_operators"] == 0
+
+
+def test_brackets_in_a_name_are_no_pattern(monkeypatch: pytest.MonkeyPatch) -> None:
+    def optimise(tflite: bytes, workdir: Path, *, name: str) -> None:
+        for ending in ("", ".cpp", ".h"):
+            (workdir / f"{name}_xcore.tflite{ending}").write_bytes(tflite)
+
+    monkeypatch.setattr(xcore, "optimise", optimise)
+    names = [f"net[1]_xcore.tflite{ending}" for ending in ("", ".cpp", ".h")]
+    assert XCORE.files(b"TFL3", "net[1]") == dict.fromkeys(names, b"TFL3")
 
 
 @needs_tools
