@@ -1,8 +1,8 @@
 """What is costly and depends on inputs alone is kept, under a key that names all of them.
 
-An entry's name is the SHA-256 of the model's hash, the settings and the source code that made it; its first line is
-the SHA-256 of the rest, so that a damaged one is noticed and made anew. Entries are written under a temporary name and
-renamed, so two runs can share the folder. The oldest go when the folder outgrows LIMIT_BYTES.
+An entry's name is the SHA-256 of the model's hash, the settings, and the source code and the versions that made it;
+its first line is the SHA-256 of the rest, so that a damaged one is noticed and made anew. Entries are written under a
+temporary name and renamed, so two runs can share the folder. The oldest go when the folder outgrows LIMIT_BYTES.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import hashlib
 import os
 import uuid
 from pathlib import Path
+
+from compiler.run.versions import versions
 
 LIMIT_BYTES = 2_000_000_000
 
@@ -23,10 +25,12 @@ def cache_folder() -> Path:
 
 
 def key_of(*parts: object, rooms: tuple[str, ...] = ()) -> str:
-    """Name of an entry: a hash of `parts` and of the source of the compiler's `rooms` ("datafree", "solver", …)."""
-    digest = hashlib.sha256(repr(parts).encode())
+    """Name of an entry: a hash of `parts`, of what is installed, and of the source of the compiler's `rooms`
+    ("datafree", "solver", …) and of the values that all of them share."""
+    digest = hashlib.sha256(repr((parts, versions())).encode())
+    compiler = Path(__file__).parents[1]
     for room in rooms:
-        for file in sorted((Path(__file__).parents[1] / room).rglob("*.py")):
+        for file in (*sorted((compiler / room).rglob("*.py")), *compiler.glob("types.py")):
             digest.update(file.read_bytes())
     return digest.hexdigest()
 

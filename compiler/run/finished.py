@@ -9,7 +9,8 @@ import keras
 from compiler.result import Result
 from compiler.run.search import Found
 from compiler.run.session import Session
-from compiler.run.summary import settings, versions
+from compiler.run.summary import settings
+from compiler.run.versions import versions
 from compiler.surgery.realise import Gates
 from compiler.types import Choice, Plan
 

@@ -17,6 +17,9 @@ from compiler.solver.fixed_loss import Tried, fixed_loss
 from compiler.surgery.set_kernels import kernel_of
 from compiler.types import Plan
 
+# Whose source decides what is on a menu.
+MENU_ROOMS = ("datafree", "decompose", "sparsity", "solver", "backend", "frontend", "surgery", "run", "tflite")
+
 
 @dataclass(frozen=True, eq=False)
 class Found:
@@ -80,7 +83,7 @@ def menus_key(session: Session) -> str:
     menu = menu_of(options.compression_type, options.pruning_structure, options.block_size)
     return key_of(
         "menus", network.hash, session.knowledge.calibration_hash, network.inventory, menu, options.target,
-        options.seed, rooms=("datafree", "decompose", "sparsity", "solver", "backend", "frontend", "surgery", "run"),
+        options.seed, rooms=MENU_ROOMS,
     )  # fmt: skip
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
-import platform
 import resource
 import sys
 from dataclasses import replace
@@ -21,10 +19,10 @@ from compiler.run.attempt import MEASURED, share
 from compiler.run.on_target import on_target
 from compiler.run.search import Found
 from compiler.run.session import Emitted, Session
+from compiler.run.versions import versions
 from compiler.types import DENSE
 
 SAMPLES = 64  # inputs on which the file is compared with its float model
-PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "ai-edge-litert", "flatbuffers")
 
 
 def summarise(session: Session, found: Found, seconds: float) -> Result:
@@ -124,17 +122,9 @@ def check_budget(session: Session, original: Emitted, emitted: Emitted) -> None:
         )
 
 
-def versions() -> tuple[tuple[str, str], ...]:
-    """Of everything that the bytes depend on."""
-    found = [("python", platform.python_version())]
-    found += [(name, importlib.metadata.version(name)) for name in PACKAGES]
-    found.append(("onednn", os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default")))
-    return tuple(found)
-
-
 def settings(session: Session) -> tuple[tuple[str, str], ...]:
     """The flags that change the result."""
     options = session.options
     names = ("pruning_structure", "block_size", "compression_type", "method", "budget", "input_range", "io", "exclude")
-    limits = ("max_file_bytes", "max_arena_bytes", "max_latency_ratio", "accelerator")
+    limits = ("max_acc_loss", "max_file_bytes", "max_arena_bytes", "max_latency_ratio", "accelerator")
     return tuple((name, str(getattr(options, name))) for name in (*names, *limits, "recover", "calibration_data"))

@@ -155,6 +155,19 @@ def test_a_key_names_parts_and_source(tmp_path: Path, monkeypatch: pytest.Monkey
     assert key_of("a", rooms=("solver",)) != before
 
 
+def test_a_key_names_what_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = key_of("a")
+    monkeypatch.setattr(cache_module, "versions", lambda: (("tensorflow", "0.1"),))
+    assert key_of("a") != before
+
+
+def test_a_key_names_the_values_that_rooms_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache_module, "__file__", str(tmp_path / "run" / "cache.py"))
+    before = key_of("a", rooms=("solver",))
+    (tmp_path / "types.py").write_text("x = 1\n")
+    assert key_of("a", rooms=("solver",)) != before
+
+
 def test_the_folder_follows_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache_folder() == tmp_path / "datafree-hybrid-compiler"
