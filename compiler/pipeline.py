@@ -22,7 +22,7 @@ from compiler.run.cache import Cache
 from compiler.run.cached_menus import Menus
 from compiler.run.calibration_inputs import calibration_inputs
 from compiler.run.details_of import details_of
-from compiler.run.examples import load_examples, synthetic_examples
+from compiler.run.examples import held_out_examples, load_examples
 from compiler.run.finished import Finished, finished
 from compiler.run.plan_json import read_plan
 from compiler.run.plan_options import plan_options
@@ -69,7 +69,7 @@ def analyse(
     progress.stage("Studying what layers see and what the output feels", total=2)
     knowledge = study(network, inputs, origin, options.seed, progress.advance)
 
-    examples = examples or synthetic_examples(knowledge.held_out, network.classifier)
+    examples = examples or held_out_examples(knowledge.held_out, network.classifier, options.calibration_data)
     return Session(options, target, network, knowledge, examples, cache, progress, evaluate)
 
 

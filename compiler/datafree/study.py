@@ -61,5 +61,5 @@ def study(
 def divided(inputs: Sequence[np.ndarray]) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
     """(inputs that teach, inputs that judge); a lone one does both."""
     n = len(inputs[0])
-    taught = max(1, round((1 - HELD_OUT) * n))
+    taught = max(1, min(n - 1, round((1 - HELD_OUT) * n)))
     return tuple(x[:taught] for x in inputs), tuple(x[taught:] if n > 1 else x for x in inputs)

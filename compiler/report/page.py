@@ -23,7 +23,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 TIERS = {
     "measured": "Counted on labelled examples, or by your own score.",
     "bounded": "Counted on unlabelled examples: the loss of accuracy can't exceed the share of changed answers.",
-    "estimated": "Counted on synthetic inputs, which nobody took: an estimate. Give --data for a measurement.",
+    "estimated": "Counted on a few inputs held out of the calibration: an estimate. Give --data for a measurement.",
 }
 MOST_PLOTS = 30  # spectra are drawn for so many layers, the largest first
 

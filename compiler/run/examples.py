@@ -90,6 +90,10 @@ def load_examples(options: Options, network: Network) -> Examples | None:
     return Examples(data, network.classifier, score, halves=halves)
 
 
-def synthetic_examples(inputs: tuple[np.ndarray, ...], classifier: bool) -> Examples:
-    """Held-out synthetic inputs in the place of data; every figure from them is an estimate."""
-    return Examples(Dataset(inputs, None, "synthetic inputs"), classifier, None, synthetic=True)
+def held_out_examples(
+    inputs: tuple[np.ndarray, ...], classifier: bool, calibration_data: str | None = None
+) -> Examples:
+    """Held-out calibration inputs in the place of data, synthetic or of `--calibration_data`; every figure from so few
+    of them is an estimate."""
+    name = "synthetic inputs" if calibration_data is None else f"held-out inputs of {calibration_data}"
+    return Examples(Dataset(inputs, None, name), classifier, None, synthetic=True)

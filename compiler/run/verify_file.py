@@ -19,7 +19,7 @@ from compiler.report.read_report import read_report
 from compiler.result import Result
 from compiler.run.cache import Cache
 from compiler.run.calibration_inputs import calibration_inputs
-from compiler.run.examples import synthetic_examples
+from compiler.run.examples import held_out_examples
 from compiler.run.plan_json import read_plan
 from compiler.run.plan_options import plan_options
 from compiler.types import Plan
@@ -109,7 +109,7 @@ def answers(tflite: bytes, report: Result, plan: Plan, source: Path, model_name:
         raise CheckFailed(f"the file was made from another network than '{source}'; give that one with --input_path.")
     inputs, _ = calibration_inputs(network, options, Cache(), progress)
     _, held_out = divided(inputs)
-    examples = synthetic_examples(held_out, network.classifier)
+    examples = held_out_examples(held_out, network.classifier)
     outputs = run(tflite, list(held_out))
     if not all(np.all(np.isfinite(z)) for z in outputs):
         raise CheckFailed("the file's outputs are not finite on its own calibration inputs; make it anew.")

@@ -80,6 +80,7 @@ BODIES = {
     "bilinear, any size": lambda x: layers.Resizing(7, 5)(x),
     "leaky": lambda x: layers.LeakyReLU(negative_slope=0.15)(x),
     "prelu": _prelu,
+    "prelu, a slope a position": lambda x: layers.PReLU()(x),
     "hard swish": lambda x: layers.Activation("hard_silu")(x),
     "elu": lambda x: layers.Activation("elu")(x),
     "gelu": lambda x: layers.Activation("gelu")(x),

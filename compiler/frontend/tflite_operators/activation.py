@@ -63,7 +63,7 @@ def gelu(node: Node) -> Any:
 def prelu(node: Node) -> Any:
     slopes = node.operator.constant(1, "slopes")
     sizes = node.tensor.shape[1:]
-    slopes = slopes.reshape((1,) * (len(sizes) - slopes.ndim) + slopes.shape)[-len(sizes) :]
+    slopes = slopes.reshape(((1,) * (len(sizes) - slopes.ndim) + slopes.shape)[-len(sizes) :])
     shared = [axis for axis, size in enumerate(slopes.shape, 1) if size == 1 and sizes[axis - 1] != 1]
     return node.weighted(
         lambda: layers.PReLU(shared_axes=shared or None, name=node.name), [np.asarray(slopes)], node.tensor
