@@ -21,6 +21,8 @@ ASKED = Options(
     input_range=(-1.0, 1.0),
     exclude="stem|head",
     recover="synthetic",
+    method="fixed_loss",
+    max_acc_loss=0.3,
     jobs=2,
 )
 PLAIN = Options(input_path=Path("net.keras"), output_path=Path("again.tflite"), jobs=2)
