@@ -157,7 +157,13 @@ def _parser(prog: str, description: str, writes: bool) -> argparse.ArgumentParse
     )
     _flag(what, "max_file_bytes", int, "largest file (xcore, ethos_u: what their tool makes of it)", "131072")
     _flag(what, "max_arena_bytes", int, "most RAM of an inference, as the target's tool counts it", "65536")
-    _flag(what, "max_latency_ratio", float, "longest time, as a share of the original's on the target", "1")
+    _flag(
+        what,
+        "max_latency_ratio",
+        float,
+        "longest time, as a share of the original's on the target; a clock (mobile) may read 5 %% more",
+        "1",
+    )
     _flag(
         what,
         "compression_type",

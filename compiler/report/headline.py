@@ -7,7 +7,6 @@ from compiler.result import Result
 
 UNITS = {"params": "stored weight bytes", "bytes": "bytes of the file", "macs": "multiply-accumulates"}
 FIELDS = {"params": "stored_weight_bytes", "bytes": "file_bytes", "macs": "macs"}
-CLOCK = 0.05  # of a measured time: what two runs of one file may differ by
 
 
 def headline(result: Result) -> str:
@@ -31,7 +30,7 @@ def drawbacks(result: Result) -> list[str]:
     if on is None:
         return found
     old, new = on.original.figures, on.compressed.figures
-    if on.time_ratio > (1 + CLOCK if new.time_label == "measured" else 1):
+    if on.time_ratio > 1 + new.time_error:
         found.append(
             f"SLOWER on {result.target}: {new.time:.4g} {new.time_unit} against {old.time:.4g} "
             f"({on.time_ratio:.2f} times, {new.time_label})"

@@ -25,7 +25,6 @@ from compiler.types import Cost
 CORRECTIONS = 5
 MEASURED = {"params": "stored_weight_bytes", "bytes": "file_bytes", "macs": "macs"}
 NO_ERRORS = Limits(0.0, 0.0, None, 0.0)
-CLOCK = 0.05  # of a measured time ratio: what two runs of one file may differ by
 
 
 def share(emitted: Emitted, original: Emitted, budget: str) -> float:
@@ -133,10 +132,9 @@ class Attempts:
         reference, target = self.session.reference, self.session.target
         if limits.latency_ratio is None or reference.figures.time_label != "measured":
             before, seen = reference.figures, target.measure(emitted.tflite, reference.inputs)
-            ratio = seen.time / before.time
         else:
             before, seen = target.measure_in_turn(reference.tflite, emitted.tflite, reference.inputs)
-            ratio = seen.time / before.time - CLOCK
+        ratio = seen.time / before.time / (1 + seen.time_error)
         over = Limits(
             beyond(emitted.figures.file_bytes, limits.file_bytes),
             beyond(seen.arena_bytes, limits.arena_bytes),

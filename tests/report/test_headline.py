@@ -40,6 +40,7 @@ def test_the_first_line_owns_up_to_what_is_worse(result: Result) -> None:
     assert headline(larger).endswith("49.5 %; LARGER file: 9,900 bytes against 9,000 (1.10 times)")
 
 
-def test_two_runs_of_one_file_differ_but_two_estimates_do_not(result: Result) -> None:
+def test_two_runs_on_a_clock_differ_but_counts_and_estimates_do_not(result: Result) -> None:
     assert "SLOWER" not in headline(with_figures(result, time=0.134 * 1.04))
     assert "SLOWER" in headline(with_figures(result, time=0.134 * 1.04, time_label="estimate"))
+    assert "SLOWER" in headline(with_figures(result, time=0.134 * 1.04, time_unit="instructions"))

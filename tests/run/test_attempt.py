@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from compiler.result import TargetFigures
 from compiler.run.attempt import NO_ERRORS, Attempts, share
 from compiler.solver.fixed_params import Solution
+from compiler.solver.limits import Limits
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,3 +55,32 @@ def test_a_file_never_keeps_more_than_was_asked_for(errors: list[float]) -> None
     assert len(granted) <= len(errors)
     assert granted == sorted(granted, reverse=True)
     assert min(granted) >= 0.49
+
+
+@pytest.mark.parametrize(("unit", "allowed"), [("ms", True), ("instructions", False)])
+def test_only_a_clock_is_allowed_to_read_more(unit: str, allowed: bool) -> None:
+    target = Timed(unit, {b"before": (100.0, "measured"), b"after": (94.0, "measured")})
+    assert (target.attempts().excess(target.file(b"after"), Limits(latency_ratio=0.9)) is None) is allowed
+    assert target.attempts().excess(target.file(b"after"), Limits(latency_ratio=0.89))
+
+
+class Timed:
+    """A target that takes so long for each file, and says how it knows."""
+
+    def __init__(self, unit: str, times: dict[bytes, tuple[float, str]]) -> None:
+        self.unit, self.times = unit, times
+
+    def measure(self, tflite: bytes, inputs: object) -> TargetFigures:
+        time, label = self.times[tflite]
+        return TargetFigures(0, 0, 0, "measured", 0, time, self.unit, label)
+
+    def measure_in_turn(self, original: bytes, compressed: bytes, inputs: object) -> tuple[TargetFigures, ...]:
+        return self.measure(original, inputs), self.measure(compressed, inputs)
+
+    def attempts(self) -> Attempts:
+        reference = SimpleNamespace(tflite=b"before", inputs=[], figures=self.measure(b"before", []))
+        return Attempts(SimpleNamespace(reference=reference, target=self), {}, "params")  # type: ignore[arg-type]
+
+    @staticmethod
+    def file(tflite: bytes) -> Any:
+        return SimpleNamespace(tflite=tflite, figures=SimpleNamespace(file_bytes=0))

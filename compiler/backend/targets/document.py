@@ -38,6 +38,9 @@ beside the original network's int8 file through the same tool.
 A choice that a target can't hold is refused with the nearest that it can, never silently downgraded. "Stored whole"
 is one kernel with zeros in it; "smaller dense" is a convolution over the channels that the branch touches, with a
 selection of input channels and a scatter to output channels around it.
+
+Two readings of a clock differ, so a time in ms may be 5 % above `--max_latency_ratio` or the original's before it
+counts as too long; counts and estimates repeat exactly and may not.
 """
 
 TAIL = """
