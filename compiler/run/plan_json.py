@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from compiler.errors import BadInput
+from compiler.run.fits import misfit
 from compiler.types import SCHEMA_VERSION, Choice, Plan
 
 
@@ -30,7 +31,7 @@ def read_plan(path: Path) -> Plan:
                 "make the plan anew."
             )
         choices = tuple((entry.pop("site"), choice_of(entry)) for entry in content["choices"])
-        return Plan(
+        plan = Plan(
             choices=choices,
             target=content["target"],
             seed=content["seed"],
@@ -41,6 +42,10 @@ def read_plan(path: Path) -> Plan:
             gates=tuple(content["gates"].items()),
             predicted_loss=content["predicted_loss"],
         )
+        wrong = misfit(Plan, plan)
+        if wrong is not None:
+            raise TypeError(f"{wrong}: not of the right type")
+        return plan
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadInput(
             f"--plan '{path.name}' is no plan of this compiler ({error}); give the .plan.json that a run has written."

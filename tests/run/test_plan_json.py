@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +73,26 @@ def without(key: str) -> dict[str, Any]:
         json.dumps(without("choices") | {"choices": ["conv"]}).encode(),
         json.dumps(without("choices") | {"choices": [{"site": "conv"}]}).encode(),
         json.dumps(without("settings") | {"settings": None}).encode(),
+        json.dumps(without("settings") | {"settings": {"block_size": 5}}).encode(),
+        json.dumps(without("seed") | {"seed": "seven"}).encode(),
+        json.dumps(without("predicted_loss") | {"predicted_loss": None}).encode(),
+        json.dumps(without("choices") | {"choices": [{"site": "conv", **asdict(Choice(ranks=("4",)))}]}).encode(),  # type: ignore[arg-type]
     ],
-    ids=["empty", "text", "binary", "list", "object", "no gates", "bare names", "no choice", "no settings"],
+    ids=[
+        "empty",
+        "text",
+        "binary",
+        "list",
+        "object",
+        "no gates",
+        "bare names",
+        "no choice",
+        "no settings",
+        "numbers as settings",
+        "text as seed",
+        "no loss",
+        "text as rank",
+    ],
 )
 def test_what_is_no_plan_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x.plan.json"

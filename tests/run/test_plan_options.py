@@ -5,6 +5,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
+from compiler.errors import BadInput
 from compiler.options import Options
 from compiler.run.plan_options import plan_options
 from compiler.run.summary import settings
@@ -37,3 +40,21 @@ def test_a_plan_brings_every_flag_that_it_decided() -> None:
 
 def test_an_old_plan_leaves_the_rest_as_it_is() -> None:
     assert plan_options(PLAIN, Plan((), "xcore", 3, "")) == replace(PLAIN, target="xcore", seed=3)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("block_size", "(4,"),
+        ("block_size", "5"),
+        ("block_size", "None"),
+        ("block_size", "(4, 4, 4)"),
+        ("input_range", "(0, 'one')"),
+        ("max_acc_loss", "True"),
+        ("max_file_bytes", "1.5"),
+        ("method", "None"),
+    ],
+)
+def test_a_setting_that_can_not_be_is_refused(name: str, text: str) -> None:
+    with pytest.raises(BadInput, match=rf"^the plan's {name} is .*, which it can't be; give the plan as a run has"):
+        plan_options(PLAIN, Plan((), "mobile", 0, "", settings=((name, text),)))
