@@ -13,6 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+import numpy as np
+
 from compiler.backend.targets.plan_model import PlanModel
 from compiler.errors import Infeasible
 from compiler.run.cached_menus import Menus
@@ -92,8 +94,14 @@ class Attempts:
     def __call__(self, factor: float) -> Built:
         """The file of least predicted loss that keeps `factor`. Raises Infeasible."""
         granted, errors = factor, NO_ERRORS
+        last: tuple[Emitted, float, Limits | None] | None = None
         for correction in range(1, CORRECTIONS + 1):
-            solution, limits = self.solve(granted, factor, errors)
+            try:
+                solution, limits = self.solve(granted, factor, errors)
+            except Infeasible:
+                if last is not None:  # what is granted by now is no number that anybody asked for
+                    self.refuse_file(factor, *last)
+                raise
             built = self.session.build(solution.choices, solution.losses, solution.predicted_loss)
             kept = share(built.emitted, self.original, self.budget)
             excess = self.excess(built.emitted, limits)
@@ -102,6 +110,7 @@ class Attempts:
             if kept > factor:  # the next plan's prices may be off by more, so each time a wider berth
                 granted = min(granted, factor - correction * (kept - solution.kept + 1e-4))
             errors = errors if excess is None else added(errors, excess)
+            last = built.emitted, kept, excess
         if excess is not None:
             self.refuse_excess(built.emitted, excess)
         self.kept[built.emitted.tflite] = limits, factor
@@ -142,6 +151,16 @@ class Attempts:
             beyond(ratio, limits.latency_ratio),
         )
         return over if any((over.file_bytes, over.arena_bytes, over.latency_ratio)) else None
+
+    def refuse_file(self, factor: float, emitted: Emitted, kept: float, excess: Limits | None) -> None:
+        """Raise Infeasible where the last file breaks the budget or a flag's limit, with what it measured."""
+        if kept > factor:
+            raise Infeasible(
+                f"--compression_factor {factor:g} can't be met: the smallest file that keeps the limits keeps "
+                f"{np.ceil(1e4 * kept) / 1e4:.4f}; ask for that or more, or allow more structures."
+            )
+        if excess is not None:
+            self.refuse_excess(emitted, excess)
 
     def refuse_excess(self, emitted: Emitted, excess: Limits) -> None:
         """Raise Infeasible where what is broken is a flag's limit, and not only a wish."""

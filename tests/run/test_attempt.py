@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from compiler.errors import Infeasible
 from compiler.result import TargetFigures
 from compiler.run.attempt import NO_ERRORS, Attempts, share
 from compiler.solver.fixed_params import Solution
@@ -28,7 +29,7 @@ class Priced(Attempts):
         return None
 
 
-def attempts(errors: list[float]) -> tuple[Priced, list[float]]:
+def attempts(errors: list[float], kind: type[Priced] = Priced) -> tuple[Priced, list[float]]:
     """The attempts, and a list of what is granted to each."""
     granted: list[float] = []
 
@@ -37,7 +38,26 @@ def attempts(errors: list[float]) -> tuple[Priced, list[float]]:
         return SimpleNamespace(emitted=SimpleNamespace(tflite=b"%d" % len(granted), figures=figures(kept)))
 
     session = SimpleNamespace(original=SimpleNamespace(figures=figures(1.0)), build=build)
-    return Priced(session, {}, "params", granted=granted), granted  # type: ignore[arg-type]
+    return kind(session, {}, "params", granted=granted), granted  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, eq=False)
+class Least(Priced):
+    """No plan is as small as 0.3."""
+
+    def solve(self, granted: float, factor: float, errors: Any) -> tuple[Solution, Any]:
+        if granted < 0.3:
+            raise Infeasible(f"--compression_factor {granted:.4g} can't be met")
+        return super().solve(granted, factor, errors)
+
+
+def test_a_refusal_names_what_was_asked_and_what_the_file_keeps() -> None:
+    found, granted = attempts([0.0024], Least)
+    with pytest.raises(Infeasible, match=r"factor 0\.301 can't be met: .* keeps 0\.3034; ask for that or more"):
+        found(0.301)
+    assert len(granted) == 1
+    with pytest.raises(Infeasible, match=r"factor 0\.2 can't be met$"):
+        found(0.2)
 
 
 def figures(kept: float) -> Any:
