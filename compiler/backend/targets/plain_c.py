@@ -140,6 +140,20 @@ class PlainC(Target):
         """Flash and instructions of a Cortex-M4, read from the image that GNU's Arm compiler links and counted by QEMU
         (an instruction is not a cycle); without these tools flash is the constants alone and the instructions are an
         estimate. The arena is exact: it is a static array."""
+        return self.figures(tflite, board_run(tflite, samples_of(int8_borders(tflite), inputs)[0][0].tobytes()))
+
+    def measure_in_turn(
+        self, original: bytes, compressed: bytes, inputs: Inputs
+    ) -> tuple[TargetFigures, TargetFigures]:
+        """As `measure`; where the board holds only one of the two, both are estimated."""
+        before, after = self.measure(original, inputs), self.measure(compressed, inputs)
+        if before.time_label == after.time_label:
+            return before, after
+        why = str({**dict(before.extra), **dict(after.extra)}["board"])
+        return self.figures(original, why), self.figures(compressed, why)
+
+    def figures(self, tflite: bytes, run: BoardRun | str) -> TargetFigures:
+        """Of a file, with its run on the board; or with why there is none, and then estimates."""
         graph = read_graph(tflite)
         emitted = compose(tflite)
         flash, time, time_label = emitted.constant_bytes, self.estimate_time(graph), "estimate"
@@ -148,7 +162,6 @@ class PlainC(Target):
             ("kernel_calls", emitted.calls),
             ("streamed_chains", emitted.streamed),
         )
-        run = board_run(tflite, samples_of(int8_borders(tflite), inputs)[0][0].tobytes())
         if isinstance(run, BoardRun):
             flash, time, time_label = run.flash_bytes, float(run.instructions), "measured"
             extra += (("code_bytes", run.code_bytes), ("stack_bytes", run.stack_bytes))

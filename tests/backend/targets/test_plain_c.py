@@ -9,7 +9,7 @@ import pytest
 
 from compiler.backend.sparsify import sparsify
 from compiler.backend.targets import plain_c
-from compiler.backend.targets.c.board import missing_tools
+from compiler.backend.targets.c.board import BoardRun, missing_tools
 from compiler.backend.targets.c.compose import compose
 from compiler.backend.targets.c.host import host_compiler, run_on_host
 from compiler.backend.targets.c.int8_borders import int8_borders
@@ -194,6 +194,23 @@ def test_a_network_that_the_board_does_not_hold_is_estimated(monkeypatch: pytest
     figures = TARGET.measure(tflite, inputs_of(tflite))
     assert figures.time_label == "estimate"
     assert "overflowed" in str(dict(figures.extra)["board"])
+
+
+def test_where_the_board_holds_one_of_two_files_both_are_estimated(monkeypatch: pytest.MonkeyPatch) -> None:
+    large, small = residual_network(12, seed=3), residual_network(8, seed=3)
+    runs = {
+        large: "ld: region `FLASH' overflowed by 9 bytes",
+        small: BoardRun(np.zeros(0), 5000, 9000, 300, 64, 400, 4000),
+    }
+    monkeypatch.setattr(plain_c, "board_run", lambda tflite, sample: runs[tflite])
+    inputs = inputs_of(large)
+    assert TARGET.measure(small, inputs).time_label == "measured"
+    for pair in ((large, small), (small, large)):
+        for tflite, figures in zip(pair, TARGET.measure_in_turn(*pair, inputs), strict=True):
+            assert (figures.time, figures.time_label) == (TARGET.estimate_time(read_graph(tflite)), "estimate")
+            assert figures.flash_bytes == compose(tflite).constant_bytes
+            assert "overflowed" in str(dict(figures.extra)["board"])
+    assert {f.time_label for f in TARGET.measure_in_turn(small, small, inputs)} == {"measured"}
 
 
 def test_the_folder_lies_beside_the_file(tmp_path: Path) -> None:
