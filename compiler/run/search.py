@@ -11,6 +11,7 @@ from compiler.run.cache import key_of
 from compiler.run.cached_menus import Menus, cached_menus, stored_menus
 from compiler.run.calibrate_menus import calibrate_menus
 from compiler.run.menus import menus
+from compiler.run.refuse_choice import refuse_choice
 from compiler.run.session import Built, Emitted, Session
 from compiler.solver.candidates import menu_of
 from compiler.solver.fixed_loss import Tried, fixed_loss
@@ -137,10 +138,21 @@ def carry_out(session: Session, plan: Plan, offered: Menus | None = None, name: 
         raise BadInput(f"{name} was made for another network; give that one, or leave the plan out.")
     if plan.target != session.options.target:
         raise BadInput(f"{name} is for target {plan.target}; give that target.")
-    if {n for n, _ in plan.choices} != {s.name for s in sites}:
+    here = (session.options.io, session.options.seed)
+    made = (dict(plan.settings).get("io", here[0]), plan.seed)
+    if made != here:
+        said, ours = (f"io {io} and seed {seed}" for io, seed in (made, here))
+        raise BadInput(f"{name} was made with {said}, not with {ours}; give those of the plan.")
+    layers = [layer for layer, _ in plan.choices]
+    twice = next((layer for layer in layers if layers.count(layer) > 1), None)
+    if twice is not None:
+        raise BadInput(f"{name} names layer '{twice}' twice; give the plan as a run has written it.")
+    if set(layers) != {s.name for s in sites}:
         raise BadInput(f"{name} names other layers than are compressible here; give the same --exclude.")
-    for layer, choice in plan.choices:
-        session.target.check(session.network.inventory.site(layer), choice)
+    for site in sites:
+        refuse_choice(site, plan.choice(site.name), name)
+        session.target.check(site, plan.choice(site.name))
+    plan = replace(plan, choices=tuple((site.name, plan.choice(site.name)) for site in sites))
     same = not plan.calibration_hash or plan.calibration_hash == session.knowledge.calibration_hash
     notes = [] if same else ["calibration inputs differ from the plan's, so bytes will differ too"]
     if dict(plan.gates).get("finetune"):

@@ -73,7 +73,7 @@ def replay(plan: Plan, *, calibration: str = "cd34", offered: Any = None) -> Any
         return built
 
     session: Any = SimpleNamespace(
-        options=SimpleNamespace(target="mobile"),
+        options=SimpleNamespace(target="mobile", io="int8", seed=0),
         network=SimpleNamespace(hash="ab12", inventory=Inventory(SITES)),
         target=TARGETS["mobile"],
         knowledge=SimpleNamespace(calibration_hash=calibration),
@@ -89,6 +89,15 @@ def test_a_plan_is_built_as_it_stands() -> None:
     assert asked == [(plan.choices, (), 0.25, (("refit", False),))]
     assert found.evidence == (b"file", "report")
     assert found.notes == ()
+
+
+def test_a_plan_in_another_order_is_built_in_the_networks() -> None:
+    menus: Any = {
+        "conv": (Candidate(PLAN.choice("conv"), Cost(), 0.5),),
+        "logits": (Candidate(DENSE, Cost(), 0.0),),
+    }
+    _, asked = replay(replace(PLAN, choices=PLAN.choices[::-1]), offered=menus)
+    assert asked[0][:2] == (PLAN.choices, (0.5, 0.0))
 
 
 def test_a_plan_that_was_only_solved_leaves_its_gates_to_be_judged() -> None:
@@ -124,12 +133,28 @@ def test_other_calibration_inputs_are_owned_up_to() -> None:
         (replace(PLAN, target="xcore"), BadInput, r"--plan 'p.json' is for target xcore; give that target"),
         (replace(PLAN, choices=PLAN.choices[:1]), BadInput, r"'p.json' names other layers .*; give the same --exclude"),
         (
+            replace(PLAN, choices=(*PLAN.choices, ("conv", DENSE))),
+            BadInput,
+            r"'p.json' names layer 'conv' twice; give the plan as a run has written it",
+        ),
+        (
+            replace(PLAN, settings=(("io", "uint8"),)),
+            BadInput,
+            r"'p.json' was made with io uint8 and seed 0, not with io int8 and seed 0; give those of the plan",
+        ),
+        (replace(PLAN, seed=5), BadInput, r"was made with io int8 and seed 5, not with io int8 and seed 0; give"),
+        (
+            replace(PLAN, choices=(("conv", Choice("tucker2", (99, 99))), PLAN.choices[1])),
+            BadInput,
+            r"'p.json' asks for tucker2 of ranks 99,99 at layer 'conv'",
+        ),
+        (
             replace(PLAN, choices=(PLAN.choices[0], ("logits", Choice("none", (), "unstructured", None, 9)))),
             UnsupportedLayer,
             r"target mobile: LiteRT's XNNPACK does not load DENSIFY .*'logits' is Dense and asks for unstructured",
         ),
     ],
-    ids=["network", "target", "layers", "choice"],
+    ids=["network", "target", "layers", "twice", "io", "seed", "ranks", "choice"],
 )
 def test_a_plan_that_does_not_fit_is_refused(plan: Plan, error: type, sentence: str) -> None:
     with pytest.raises(error, match=sentence):
