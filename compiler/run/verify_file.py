@@ -10,7 +10,7 @@ import numpy as np
 from compiler.backend.stored_bytes import macs, stored_bytes
 from compiler.backend.targets import TARGETS
 from compiler.backend.verify import check_operators, run
-from compiler.datafree.study import divided
+from compiler.datafree.study import Study, divided
 from compiler.errors import CheckFailed
 from compiler.frontend.read_network import read_network
 from compiler.options import Options
@@ -101,14 +101,20 @@ def belongs(plan: Plan, report: Result) -> str:
 
 
 def answers(tflite: bytes, report: Result, plan: Plan, source: Path, model_name: str | None, progress: Progress) -> str:
-    """The file beside the network that it was made from, on the held-out calibration inputs of that run."""
+    """The file beside the network that it was made from, on the held-out calibration inputs of that run; where those
+    can't be had again, it says so."""
     options = plan_options(Options(input_path=source, output_path=Path(report.output_path)), plan)
     progress.stage("Reading the network")
     network = read_network(source, model_name=model_name, input_shape=None, exclude=options.exclude)
     if network.hash != report.provenance.model_hash:
         raise CheckFailed(f"the file was made from another network than '{source}'; give that one with --input_path.")
     inputs, _ = calibration_inputs(network, options, Cache(), progress)
-    _, held_out = divided(inputs)
+    teaching, held_out = divided(inputs)
+    if Study(teaching, held_out, "", {}, {}, {}).calibration_hash != report.provenance.calibration_hash:
+        return (
+            "its answers can't be compared: the run was calibrated on other inputs "
+            f"({report.provenance.calibration_source}) than can be made here"
+        )
     examples = held_out_examples(held_out, network.classifier)
     outputs = run(tflite, list(held_out))
     if not all(np.all(np.isfinite(z)) for z in outputs):

@@ -111,6 +111,17 @@ def test_what_was_tampered_with_is_found(
     assert sentence in capfd.readouterr().err
 
 
+def test_a_run_on_other_inputs_is_not_compared(folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """As after `--calibration_data`, which is not at hand."""
+    for suffix in (".tflite", ".report.json", ".plan.json"):
+        (tmp_path / f"v{suffix}").write_bytes((folder / f"half{suffix}").read_bytes())
+    known = json.loads((tmp_path / "v.plan.json").read_text())["calibration_hash"]
+    for suffix in (".report.json", ".plan.json"):
+        replaced(tmp_path / f"v{suffix}", known, "0" * len(known))
+    assert main(["verify", str(tmp_path / "v.tflite")]) == 0
+    assert "its answers can't be compared: the run was calibrated on other inputs" in capfd.readouterr().out
+
+
 def replaced(path: Path, old: str, new: str) -> None:
     text = path.read_text()
     assert old in text
