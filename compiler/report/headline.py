@@ -21,8 +21,15 @@ def headline(result: Result) -> str:
 
 
 def drawbacks(result: Result) -> list[str]:
-    """Where the compressed network is larger, slower or hungrier than the original on its target; each by how much."""
+    """Where the result loses more than was asked for, or is larger, slower or hungrier than the original on its target;
+    each by how much."""
     found = []
+    evidence, bound = result.evidence, result.max_acc_loss
+    if bound is not None and evidence.loss > bound:
+        found.append(
+            f"LOSES {evidence.loss:.4f} of {evidence.metric} on examples that the search did not see, against {bound:g} "
+            "asked (their number can't tell the two apart)"
+        )
     before, after = result.original.file_bytes, result.compressed.file_bytes
     if after > before:
         found.append(f"LARGER file: {after:,} bytes against {before:,} ({after / before:.2f} times)")

@@ -1,10 +1,10 @@
-"""What the compiler tells while it works: which stage it is in, how far, how long it takes, the best plan so far.
+"""What the compiler tells while it works: which stage it is in, how far, how long it takes, what it found.
 
 Passes take a `Progress` and call
 
     progress.stage("Matching synthetic inputs", total=500)      ends the stage before
     progress.advance()                                          one step of `total` is done
-    progress.best("keeps 48 %, loses 0.4 points")               the best plan so far
+    progress.note("factor 0.48 loses 0.4 %; best so far 0.5")   what was found just now
 
 `Silent` says nothing, `Lines` writes plain lines (a log file, a pipe), `Bars` draws on a terminal.
 """
@@ -28,8 +28,8 @@ class Progress(Protocol):
     def advance(self, steps: int = 1) -> None:
         """`steps` more of the stage are done."""
 
-    def best(self, text: str) -> None:
-        """Say the best plan found so far."""
+    def note(self, text: str) -> None:
+        """Say what was found just now."""
 
 
 class Silent:
@@ -47,7 +47,7 @@ class Silent:
     def advance(self, steps: int = 1) -> None:
         pass
 
-    def best(self, text: str) -> None:
+    def note(self, text: str) -> None:
         pass
 
 
@@ -81,8 +81,8 @@ class Lines:
         left = (now - self._began) / self._done * (self._total - self._done)
         self._say(f"  {self._done} of {self._total}, about {left:.0f} s left")
 
-    def best(self, text: str) -> None:
-        self._say(f"  best so far: {text}")
+    def note(self, text: str) -> None:
+        self._say(f"  {text}")
 
     def _say(self, text: str) -> None:
         self._stream.write(text + "\n")
@@ -90,7 +90,7 @@ class Lines:
 
 
 class Bars:
-    """A bar for each stage, with the time it took or has left, and the best plan so far behind it."""
+    """A bar for each stage, with the time it took or has left, and what was found last behind it."""
 
     def __init__(self, stream: TextIO) -> None:
         # Drawing needs rich; a library user of the other two doesn't pay for it.
@@ -112,7 +112,7 @@ class Bars:
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[best]}"),
+            TextColumn("{task.fields[note]}"),
             console=Console(file=stream),
         )
         self._task: int | None = None
@@ -128,15 +128,15 @@ class Bars:
 
     def stage(self, title: str, total: int | None = None) -> None:
         self._finish()
-        self._task = self._bars.add_task(title, total=total, best="")
+        self._task = self._bars.add_task(title, total=total, note="")
 
     def advance(self, steps: int = 1) -> None:
         if self._task is not None:
             self._bars.advance(self._task, steps)  # type: ignore[arg-type]
 
-    def best(self, text: str) -> None:
+    def note(self, text: str) -> None:
         if self._task is not None:
-            self._bars.update(self._task, best=text)  # type: ignore[arg-type]
+            self._bars.update(self._task, note=text)  # type: ignore[arg-type]
 
     def _finish(self) -> None:
         """A stage that ends is complete, also one that stopped early or never knew its total."""

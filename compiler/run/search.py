@@ -54,7 +54,7 @@ def search(session: Session, original: Emitted, offered: Menus) -> Found:
         seen.append((share(built.emitted, original, options.budget), loss))
         return built, loss
 
-    accepted = fixed_loss(measured, attempt.lowest(), options.max_acc_loss, say=session.progress.best)
+    accepted = fixed_loss(measured, attempt.lowest(), options.max_acc_loss, say=session.progress.note)
     found = confirmed(session, accepted, len(seen))
     return replace(found, tried=tuple(seen), notes=found.notes + attempt.said(found.built))
 

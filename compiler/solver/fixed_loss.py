@@ -53,7 +53,8 @@ def fixed_loss(
             say(f"factor {factor:.3f} can't be met")
         else:
             within = loss <= bound
-            say(f"factor {factor:.3f} loses {100 * loss:.2f} %" + ("" if within else ", too much"))
+            best = f"; best so far {accepted[-1].factor:.3f}" if accepted and not within else ""
+            say(f"factor {factor:.3f} loses {100 * loss:.2f} %" + ("" if within else ", too much") + best)
         if within:
             accepted.append(Tried(factor, made, loss))
             high = factor

@@ -30,7 +30,7 @@ def sweep(
     left = [row for row in rows if not record_of(row).is_file()]
     progress.stage(f"Sweeping, {len(rows) - len(left)} of {len(rows)} done before", total=len(left))
     for name in spread(work, left, cluster, workers):
-        progress.best(name)
+        progress.note(f"done: {name}")
         progress.advance()
     found = [outcome(row) for row in rows]
     write_files({folder / PAGE: sweep_page(found).encode()})

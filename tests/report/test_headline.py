@@ -44,3 +44,10 @@ def test_two_runs_on_a_clock_differ_but_counts_and_estimates_do_not(result: Resu
     assert "SLOWER" not in headline(with_figures(result, time=0.134 * 1.04))
     assert "SLOWER" in headline(with_figures(result, time=0.134 * 1.04, time_label="estimate"))
     assert "SLOWER" in headline(with_figures(result, time=0.134 * 1.04, time_unit="instructions"))
+
+
+def test_the_first_line_owns_up_to_a_larger_loss_than_asked(result: Result) -> None:
+    evidence = replace(result.evidence, metric="accuracy", loss=0.0334)
+    asked = replace(result, asked_factor=None, max_acc_loss=0.02, evidence=evidence)
+    assert "; LOSES 0.0334 of accuracy on examples that the search did not see, against 0.02 asked" in headline(asked)
+    assert "LOSES" not in headline(replace(asked, max_acc_loss=0.05))

@@ -29,7 +29,7 @@ def test_lines_tell_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
         for _ in range(8):
             now += 6
             progress.advance()
-        progress.best("keeps 48 %")
+        progress.note("keeps 48 %")
         progress.stage("Writing")
         now += 60
         progress.advance()
@@ -38,7 +38,7 @@ def test_lines_tell_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
         "  2 of 8, about 36 s left",
         "  4 of 8, about 24 s left",
         "  6 of 8, about 12 s left",
-        "  best so far: keeps 48 %",
+        "  keeps 48 %",
         "Writing",
     ]
 
@@ -48,7 +48,7 @@ def test_bars_finish_what_ends() -> None:
     with Bars(stream) as progress:
         progress.stage("Searching", total=12)
         progress.advance(5)
-        progress.best("keeps 48 %")
+        progress.note("keeps 48 %")
         progress.stage("Writing")
     drawn = stream.getvalue()
     assert "Searching" in drawn
@@ -70,4 +70,4 @@ def test_silence() -> None:
     with Silent() as progress:
         progress.stage("a", total=3)
         progress.advance()
-        progress.best("b")
+        progress.note("b")

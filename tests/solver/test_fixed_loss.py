@@ -95,6 +95,7 @@ def test_says_each_attempt() -> None:
     fixed_loss(Network(lambda factor: 1 - factor), 0.4, 0.3, say=said.append)
     assert said[0] == "factor 0.500 loses 50.00 %, too much"
     assert said[1] == "factor 0.750 loses 25.00 %"
+    assert said[2] == "factor 0.625 loses 37.50 %, too much; best so far 0.750"
 
 
 class Limited(Network):
