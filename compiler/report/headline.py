@@ -27,8 +27,8 @@ def drawbacks(result: Result) -> list[str]:
     evidence, bound = result.evidence, result.max_acc_loss
     if bound is not None and evidence.loss > bound:
         found.append(
-            f"LOSES {evidence.loss:.4f} of {evidence.metric} on examples that the search did not see, against {bound:g} "
-            "asked (their number can't tell the two apart)"
+            f"LOSES {evidence.loss:.4f} of {evidence.metric} on examples that the search did not see, against "
+            f"{bound:g} asked (their number can't tell the two apart)"
         )
     before, after = result.original.file_bytes, result.compressed.file_bytes
     if after > before:
