@@ -38,6 +38,7 @@ BODIES = {
     "conv same, stride": lambda x: layers.Conv2D(4, 3, strides=2, padding="same", activation="relu")(x),
     "conv valid, unequal": lambda x: layers.Conv2D(4, (2, 3), strides=(1, 2), use_bias=False)(x),
     "conv dilated": lambda x: layers.Conv2D(4, 3, dilation_rate=2, padding="same", activation="relu6")(x),
+    "relu6 at its end": lambda x: layers.ReLU(6)(layers.Conv2D(4, 3, activation="relu6")(20 * x) * 1.5),
     "conv grouped": lambda x: layers.Conv2D(6, 3, groups=3, padding="same")(x),
     "conv even kernel": lambda x: layers.Conv2D(5, (2, 4), strides=2, padding="same", activation="tanh")(x),
     "depthwise": lambda x: layers.DepthwiseConv2D(3, strides=2, padding="same", depth_multiplier=2)(x),

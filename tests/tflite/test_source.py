@@ -137,6 +137,7 @@ def test_constants_are_worked_out(case: tuple) -> None:
     builtin, options, constants, expected = case
     [user] = with_operator(builtin, options, [np.asarray(c) for c in constants]).operators
     np.testing.assert_array_equal(user.constant(1, "shape"), expected)
+    assert user.constant(1, "shape").shape == np.shape(expected)
 
 
 def test_constants_that_do_not_fit_are_damage() -> None:
