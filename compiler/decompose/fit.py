@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from compiler.decompose.effort import effort_of
 from compiler.decompose.factors import Factors
 from compiler.decompose.metric import Metric
 from compiler.decompose.svd import svd
@@ -18,18 +19,18 @@ from compiler.sparsity.structures import STRUCTURES
 from compiler.types import Choice
 
 DECOMPOSITIONS: dict[str, Callable[..., Factors]] = {"svd": svd, "tucker2": tucker2, "tucker4": tucker4}
-ALTERNATIONS = 5
 
 
-def fit(kernel: np.ndarray, metric: Metric, choice: Choice, alternations: int = ALTERNATIONS) -> Factors:
-    """Factors of an HWIO `kernel` as `choice` asks, nearest in `metric`."""
+def fit(kernel: np.ndarray, metric: Metric, choice: Choice, alternations: int | None = None) -> Factors:
+    """Factors of an HWIO `kernel` as `choice` asks, nearest in `metric`. `alternations`: how often chain and branch
+    take turns at most (default: as the metric's size allows)."""
     if choice.structure is None:
         return fit_chain(kernel, metric, choice)
     if choice.chain == "none":
         return Factors((), fit_sparse(kernel, metric, choice, None).values.reshape(kernel.shape))
     chain = fit_chain(kernel, metric, choice)
     sparse: Sparse | None = None
-    for _ in range(alternations):
+    for _ in range(effort_of(metric).alternations if alternations is None else alternations):
         sparse = fit_sparse(kernel - chain.reconstruct(), metric, choice, sparse)
         rest = kernel - sparse.values.reshape(kernel.shape)
         refitted = fit_chain(rest, metric, choice)
@@ -53,9 +54,9 @@ def fit_sparse(kernel: np.ndarray, metric: Metric, choice: Choice, previous: Spa
     """`choice.kept` groups of `kernel`: a descent from dense the first time, exchanges on the old support after."""
     pruner = Pruner(kernel, metric, groups_of(kernel, choice))
     if previous is None:
-        return pruner.exchange(pruner.descend([choice.kept])[choice.kept])
+        return pruner.exchange(pruner.descend([choice.kept])[choice.kept], rounds=pruner.effort.exchanges)
     values = pruner.refit(previous.values, previous.alive, 8)
-    return pruner.exchange(Sparse(values, previous.alive, metric.loss(pruner.target - values)), rounds=3)
+    return pruner.exchange(Sparse(values, previous.alive, metric.loss(pruner.target - values)), rounds=pruner.effort.exchanges // 2)
 
 
 def groups_of(kernel: np.ndarray, choice: Choice) -> np.ndarray:

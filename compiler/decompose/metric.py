@@ -25,6 +25,11 @@ class Metric:
     sigma: np.ndarray
     gamma: np.ndarray
 
+    @property
+    def product_macs(self) -> int:
+        """Multiply-accumulates of Σ Δ, the larger half of what every step of a search or a fit computes."""
+        return len(self.sigma) ** 2 * len(self.gamma)
+
     def loss(self, delta: np.ndarray) -> float:
         """½ tr(Γ ΔᵀΣΔ) in nats; `delta` HWIO or (d, c_out)."""
         flat = delta.reshape(len(self.sigma), len(self.gamma))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from compiler.backend.targets.target import Target
+from compiler.decompose.effort import Effort, effort_of
 from compiler.decompose.metric import Metric
 from compiler.decompose.regression import regress_factored
 from compiler.decompose.svd import factors_of_rank, regress_all
@@ -22,19 +23,7 @@ from compiler.sparsity.prune import Pruner
 from compiler.sparsity.structures import STRUCTURES
 from compiler.types import DENSE, Candidate, Choice, ConvSite
 
-DENSITIES = tuple(float(d) for d in np.geomspace(0.85, 0.02, 18))
-HYBRID_DENSITIES = tuple(float(d) for d in np.geomspace(0.4, 0.03, 8))
-INPUT_RANKS = 14  # r_in values tried for tucker2; every r_out comes with each
-SPLIT_RANKS = 6  # r_in and r_mid values tried for tucker4; every r_out comes with each
 AUTO_BLOCKS = ((2, 1), (1, 2), (2, 2), (4, 1), (4, 4))
-
-# How thoroughly hybrids are searched, by the size d²·c_out of one product with Σ (a descent takes some hundred): at
-# most so large, how many structures, beside chains of which shares of the dense weights.
-THOROUGHNESS: tuple[tuple[float, int, tuple[float, ...]], ...] = (
-    (5e7, 3, (0.05, 0.08, 0.11, 0.15, 0.2, 0.25, 0.32, 0.42)),
-    (5e8, 2, (0.06, 0.12, 0.2, 0.3, 0.42)),
-    (np.inf, 1, (0.06, 0.15, 0.3)),
-)
 
 Entry = tuple[Choice, float]
 
@@ -70,14 +59,14 @@ def candidates(site: ConvSite, kernel: np.ndarray, metric: Metric, target: Targe
     """Every candidate of a site that nothing cheaper beats, "dense" always among them."""
     structures = [s for s in menu.structures if fits(site, s) and target.realises(s[0])]
     entries: list[Entry] = [(DENSE, 0.0)]
-    chains = list(chain_entries(site, kernel, metric, target, menu.chains))
+    effort = effort_of(metric)
+    chains = list(chain_entries(site, kernel, metric, target, menu.chains, effort))
     entries += chains
-    branches = list(sparse_entries(site, kernel, metric, structures))
+    branches = list(sparse_entries(site, kernel, metric, structures, effort))
     entries += branches
     if menu.hybrid and chains and branches:
-        count, shares = next((n, s) for size, n, s in THOROUGHNESS if len(metric.sigma) ** 2 * site.c_out <= size)
-        best = best_structures(site, branches, target, structures, count)
-        entries += hybrid_entries(site, kernel, metric, chains, best, shares)
+        best = best_structures(site, branches, target, structures, effort.hybrid_structures)
+        entries += hybrid_entries(site, kernel, metric, chains, best, effort)
     priced = [
         Candidate(choice, target.cost(site, choice), loss)
         for choice, loss in entries
@@ -102,7 +91,7 @@ def ranks_on_grid(channels: int, grid: int, count: int) -> list[int]:
 
 
 def chain_entries(
-    site: ConvSite, kernel: np.ndarray, metric: Metric, target: Target, chains: Sequence[str]
+    site: ConvSite, kernel: np.ndarray, metric: Metric, target: Target, chains: Sequence[str], effort: Effort
 ) -> Iterator[Entry]:
     """Chains without a sparse branch."""
     if not chains:
@@ -116,16 +105,17 @@ def chain_entries(
     out_ranks = ranks_on_grid(site.c_out, target.rank_grid("r_out", site.c_out), 64)
     basis = input_basis(kernel, metric)
     if "tucker2" in chains:
-        for r_in in ranks_on_grid(site.c_in, target.rank_grid("r_in", site.c_in), INPUT_RANKS):
+        for r_in in ranks_on_grid(site.c_in, target.rank_grid("r_in", site.c_in), effort.input_ranks):
             losses = regress_on(basis[:, :r_in], kernel, metric).regression.losses
             for r_out in out_ranks:
                 if r_out < len(losses) and (r_in, r_out) != (site.c_in, site.c_out):
                     yield Choice("tucker2", (r_in, r_out)), float(losses[r_out])
-    if "tucker4" in chains and min(site.kernel_size) > 1:
-        for r_in in ranks_on_grid(site.c_in, target.rank_grid("r_in", site.c_in), SPLIT_RANKS):
+    if "tucker4" in chains and min(site.kernel_size) > 1 and effort.split_ranks:
+        for r_in in ranks_on_grid(site.c_in, target.rank_grid("r_in", site.c_in), effort.split_ranks):
             first = basis[:, :r_in]
             vertical = vertical_basis(regress_on(first, kernel, metric), kernel.shape)
-            for r_mid in ranks_on_grid(vertical.shape[2], target.rank_grid("r_mid", vertical.shape[2]), SPLIT_RANKS):
+            grid = target.rank_grid("r_mid", vertical.shape[2])
+            for r_mid in ranks_on_grid(vertical.shape[2], grid, effort.split_ranks):
                 losses = regress_on_vertical(first, vertical[:, :, :r_mid], kernel, metric).losses
                 for r_out in out_ranks:
                     if r_out < len(losses):
@@ -133,12 +123,17 @@ def chain_entries(
 
 
 def sparse_entries(
-    site: ConvSite, kernel: np.ndarray, metric: Metric, structures: Sequence[tuple[str, tuple[int, int] | None]]
+    site: ConvSite,
+    kernel: np.ndarray,
+    metric: Metric,
+    structures: Sequence[tuple[str, tuple[int, int] | None]],
+    effort: Effort,
 ) -> Iterator[Entry]:
     """The sparse branch alone, over structures and densities."""
-    for name, block in structures:
+    for name, block in structures if effort.densities else ():
         pruner = Pruner(kernel, metric, STRUCTURES[name](site.kernel_shape, block))
-        for kept, sparse in pruner.descend([round(d * pruner.groups) for d in DENSITIES]).items():
+        counts = [round(d * pruner.groups) for d in effort.densities]
+        for kept, sparse in pruner.descend(counts).items():
             yield Choice("none", (), name, block, kept), sparse.loss
 
 
@@ -169,15 +164,15 @@ def hybrid_entries(
     metric: Metric,
     chains: Sequence[Entry],
     structures: Sequence[tuple[str, tuple[int, int] | None]],
-    shares: Sequence[float],
+    effort: Effort,
 ) -> Iterator[Entry]:
     """A few chains along their front, each with a sparse branch of what it leaves, over densities."""
-    for choice in chain_anchors(site, chains, shares):
+    for choice in chain_anchors(site, chains, effort.hybrid_shares):
         left_by_chain = chain_beside(kernel, metric, choice)
         for name, block in structures:
             start = left_by_chain(np.zeros((len(metric.sigma), len(metric.gamma)), kernel.dtype))
             pruner = Pruner(start, metric, STRUCTURES[name](site.kernel_shape, block))
-            counts = [round(d * pruner.groups) for d in HYBRID_DENSITIES]
+            counts = [round(d * pruner.groups) for d in effort.hybrid_densities]
             for kept, sparse in pruner.descend(counts, beside=left_by_chain).items():
                 yield Choice(choice.chain, choice.ranks, name, block, kept), sparse.loss
 

@@ -16,9 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from compiler.decompose.effort import effort_of
 from compiler.decompose.metric import Metric
-
-SCHEDULE = 0.85  # share of groups kept from one cut to the next
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +34,7 @@ class Pruner:
 
     def __init__(self, target: np.ndarray, metric: Metric, group_of: np.ndarray) -> None:
         self.metric = metric
+        self.effort = effort_of(metric)
         self.target = target.reshape(len(metric.sigma), len(metric.gamma))
         self.group_of = group_of
         self.groups = int(group_of.max()) + 1
@@ -80,16 +80,21 @@ class Pruner:
         return survivors & alive
 
     def descend(
-        self, kept: Sequence[int], steps: int = 5, beside: Callable[[np.ndarray], np.ndarray] | None = None
+        self,
+        kept: Sequence[int],
+        steps: int | None = None,
+        beside: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> dict[int, Sparse]:
         """From dense down through every count in `kept`. `beside(values)` (d, c_out), where given, answers each cut
-        with a new target: what a chain fitted to the rest now leaves to the branch."""
+        with a new target: what a chain fitted to the rest now leaves to the branch. `steps`: conjugate gradient steps
+        after each cut (default: as the metric's size allows)."""
+        steps = self.effort.steps if steps is None else steps
         values, alive = self.target, np.ones(self.groups, bool)
         result: dict[int, Sparse] = {}
         level = self.groups
         for goal in sorted({k for k in kept if 0 < k <= self.groups}, reverse=True):
             while level > goal:
-                level = max(goal, int(level * SCHEDULE))
+                level = max(goal, int(level * self.effort.cut))
                 alive = self.cut(values, alive, level)
                 values = self.refit(values, alive, steps)
                 if beside is not None:

@@ -18,7 +18,7 @@ from joblib import Parallel, delayed
 from compiler.datafree.study import Study
 from compiler.decompose.equalise import equalise
 from compiler.decompose.factors import Factors
-from compiler.decompose.fit import ALTERNATIONS, fit
+from compiler.decompose.fit import fit
 from compiler.frontend.feed import feed
 from compiler.frontend.read_network import Network
 from compiler.frontend.rebuild import rebuild
@@ -75,7 +75,7 @@ def realise(
 
 
 def fit_all(
-    network: Network, knowledge: Study, choices: Mapping[str, Choice], jobs: int, alternations: int = ALTERNATIONS
+    network: Network, knowledge: Study, choices: Mapping[str, Choice], jobs: int, alternations: int | None = None
 ) -> Fitted:
     """Every site fitted to its own kernel."""
     sites = network.inventory.sites
@@ -85,7 +85,7 @@ def fit_all(
 
 
 def fit_site(
-    network: Network, knowledge: Study, site: ConvSite, choice: Choice, alternations: int = ALTERNATIONS
+    network: Network, knowledge: Study, site: ConvSite, choice: Choice, alternations: int | None = None
 ) -> tuple[Factors, np.ndarray]:
     """Factors of one site's kernel, and its bias: b' = b + (K − K̂)ᵀ μ keeps the channels' means."""
     kernel, bias = kernel_of(network.folded, site.name)
