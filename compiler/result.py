@@ -13,6 +13,7 @@ from compiler.types import SCHEMA_VERSION, Choice, ConvSite, Cost, LeftAlone
 
 TIERS = ("measured", "bounded", "estimated")
 CLOCK = 0.05  # of a time read off a clock: what two runs of one file may differ by
+WIDE = 1.25  # the largest of most rounds' ratios by the least: beyond it they tell little
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,27 @@ class Verification:
 
 
 @dataclass(frozen=True, slots=True)
+class TimeRatio:
+    """Time of one file as a share of another's, both read off a clock in turn: the median over rounds, and what eight
+    rounds in ten lie between."""
+
+    median: float
+    low: float
+    high: float
+    rounds: int
+
+    @property
+    def is_slower(self) -> bool:
+        """All of the spread lies further above 1 than two runs of one file may differ by."""
+        return self.low > 1 + CLOCK
+
+    @property
+    def is_noisy(self) -> bool:
+        """It can't be told from 1 where it seems to be more, or where the rounds differ widely."""
+        return self.low <= 1 + CLOCK < self.high and (self.median > 1 + CLOCK or self.high > WIDE * self.low)
+
+
+@dataclass(frozen=True, slots=True)
 class TargetFigures:
     """What the target's own tool says of one file.
 
@@ -89,6 +111,7 @@ class TargetFigures:
     arena_bytes   RAM of one inference, beside the artefact.
     macs          multiply-accumulates of one inference.
     time          of one inference in `time_unit`; `time_label` is "measured" or "estimate".
+    time_ratio    of the second of two files whose times were read off a clock in turn: its time by the first's.
     extra         further figures of the tool, by name.
     """
 
@@ -101,6 +124,7 @@ class TargetFigures:
     time_unit: str
     time_label: str
     extra: tuple[tuple[str, float | str], ...] = ()
+    time_ratio: TimeRatio | None = None
 
     @property
     def time_error(self) -> float:
@@ -138,12 +162,23 @@ class OnTarget:
     @property
     def time_ratio(self) -> float:
         """Time of the compressed file as a share of the original's."""
+        in_turn = self.compressed.figures.time_ratio
+        if in_turn is not None:
+            return in_turn.median
         return self.compressed.figures.time / self.original.figures.time
 
     @property
     def arena_ratio(self) -> float:
         """RAM of the compressed file as a share of the original's."""
         return self.compressed.figures.arena_bytes / max(1, self.original.figures.arena_bytes)
+
+    @property
+    def is_slower(self) -> bool:
+        """The compressed file takes longer, by more than a clock may be off and than the rounds of one run differ."""
+        new = self.compressed.figures
+        if new.time_ratio is not None:
+            return new.time_ratio.is_slower
+        return self.time_ratio > 1 + new.time_error
 
 
 @dataclass(frozen=True, slots=True)

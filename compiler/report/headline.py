@@ -3,7 +3,7 @@ for it with time or RAM."""
 
 from __future__ import annotations
 
-from compiler.result import Result
+from compiler.result import Result, TimeRatio
 
 UNITS = {"params": "stored weight bytes", "bytes": "bytes of the file", "macs": "multiply-accumulates"}
 FIELDS = {"params": "stored_weight_bytes", "bytes": "file_bytes", "macs": "macs"}
@@ -37,17 +37,24 @@ def drawbacks(result: Result) -> list[str]:
     if on is None:
         return found
     old, new = on.original.figures, on.compressed.figures
-    if on.time_ratio > 1 + new.time_error:
+    if on.is_slower:
         found.append(
             f"SLOWER on {result.target}: {new.time:.4g} {new.time_unit} against {old.time:.4g} "
             f"({on.time_ratio:.2f} times, {new.time_label})"
         )
+    elif new.time_ratio is not None and new.time_ratio.is_noisy:
+        found.append(f"about as fast on {result.target} (noisy: {spread(new.time_ratio)} times)")
     if on.arena_ratio > 1:
         found.append(
             f"MORE RAM on {result.target}: {new.arena_bytes:,} bytes against {old.arena_bytes:,} "
             f"({new.arena_bytes - old.arena_bytes:,} more, {new.arena_label})"
         )
     return found
+
+
+def spread(ratio: TimeRatio) -> str:
+    """For example "0.80 to 1.30"."""
+    return f"{ratio.low:.2f} to {ratio.high:.2f}"
 
 
 def percent(share: float) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from compiler.details import Details, LayerDetail, Node
-from compiler.report.headline import UNITS, headline, percent
+from compiler.report.headline import UNITS, headline, percent, spread
 from compiler.report.plots import front_plot, spectrum_plot
 from compiler.report.rails import Row, rails
 from compiler.report.table import becomes, evidence_line, provenance_lines, search_lines, verification_line
@@ -37,10 +37,15 @@ class Card:
     after: float
     unit: str = ""
     note: str = ""
+    worse: bool | None = None  # None: where the second figure is the larger
 
     @property
     def kept(self) -> float:
         return self.after / max(self.before, 1e-12)
+
+    @property
+    def is_worse(self) -> bool:
+        return self.kept > 1.005 if self.worse is None else self.worse
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +116,11 @@ def cards(result: Result) -> list[Card]:
         Card("Multiply-accumulates", before.macs, after.macs),
     ]
     if result.on_target is not None:
-        tool, b, a = result.on_target.tool, result.on_target.original.figures, result.on_target.compressed.figures
-        found.append(Card("RAM", b.arena_bytes, a.arena_bytes, "B", f"{a.arena_label}, {tool}"))
-        found.append(Card("Time", b.time, a.time, a.time_unit, f"{a.time_label}, {tool}"))
+        on = result.on_target
+        b, a = on.original.figures, on.compressed.figures
+        found.append(Card("RAM", b.arena_bytes, a.arena_bytes, "B", f"{a.arena_label}, {on.tool}"))
+        rounds = "" if a.time_ratio is None else f"; {spread(a.time_ratio)} times, round by round"
+        found.append(Card("Time", b.time, a.time, a.time_unit, f"{a.time_label}, {on.tool}{rounds}", on.is_slower))
     return found
 
 

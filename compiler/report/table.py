@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from compiler.report.headline import headline, percent
+from compiler.report.headline import headline, percent, spread
 from compiler.result import Evidence, LayerReport, OnTarget, Result, TargetRun, Verification
 
 NARROWEST = 110  # columns where the output is no terminal
@@ -30,6 +30,8 @@ def print_report(result: Result, stream: TextIO) -> None:
     say(verification_line(result.verification))
     if result.on_target is not None:
         say(target_line(result.on_target))
+        for line in time_lines(result.on_target):
+            say(line)
     for note in result.notes:
         say(f"note: {note}")
     for line in provenance_lines(result):
@@ -165,6 +167,17 @@ def target_line(on: OnTarget) -> str:
         f"run by {on.tool} on {on.inputs} inputs, against LiteRT's reference kernels: {deviation(on.compressed)}; the "
         f"original: {deviation(on.original)}"
     )
+
+
+def time_lines(on: OnTarget) -> list[str]:
+    """How sure the times are that were read off a clock; nothing of counts and estimates."""
+    ratio = on.compressed.figures.time_ratio
+    if ratio is None:
+        return []
+    return [
+        f"time read off a clock, the two files in turn: {ratio.median:.2f} times the original's, "
+        f"{spread(ratio)} in eight of ten of the {ratio.rounds} rounds"
+    ]
 
 
 def deviation(run: TargetRun) -> str:

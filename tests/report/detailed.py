@@ -8,14 +8,15 @@ import numpy as np
 
 from compiler.details import Changed, Details, FrontPoint, LayerDetail, Node, Part
 from compiler.report.png import png_base64
-from compiler.result import OnTarget, Result, TargetFigures, TargetRun
+from compiler.result import OnTarget, Result, TargetFigures, TargetRun, TimeRatio
 
 
 def detailed(result: Result) -> Result:
     """`result` of conftest (conv1 hybrid, logits dense, dw left alone) with details and the target's figures."""
     picture = png_base64(np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8))
-    before = TargetFigures(9_000, 6_000, 20_000, "arena", 300_000, 2.0, "ms", "estimate")
-    after = TargetFigures(5_500, 2_970, 24_000, "arena", 150_000, 1.5, "ms", "estimate")
+    ratio = TimeRatio(0.75, 0.7, 1.3, 21)
+    before = TargetFigures(9_000, 6_000, 20_000, "arena", 300_000, 2.0, "ms", "measured")
+    after = TargetFigures(5_500, 2_970, 24_000, "arena", 150_000, 1.5, "ms", "measured", (), ratio)
     layers = (
         LayerDetail(
             "conv1",

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from compiler.report.headline import headline, percent
-from compiler.result import Result
+from compiler.result import Result, TimeRatio
 
 
 def test_fixed_params_says_what_was_asked_and_reached(result: Result) -> None:
@@ -44,6 +44,23 @@ def test_two_runs_on_a_clock_differ_but_counts_and_estimates_do_not(result: Resu
     assert "SLOWER" not in headline(with_figures(result, time=0.134 * 1.04))
     assert "SLOWER" in headline(with_figures(result, time=0.134 * 1.04, time_label="estimate"))
     assert "SLOWER" in headline(with_figures(result, time=0.134 * 1.04, time_unit="instructions"))
+
+
+@pytest.mark.parametrize(
+    ("ratio", "said"),
+    [
+        ((1.20, 1.12, 1.28), "; SLOWER on mobile: 0.161 ms against 0.134 (1.20 times, measured)"),
+        ((2.0, 1.3, 4.0), "; SLOWER on mobile: 0.161 ms against 0.134 (2.00 times, measured)"),  # wide, but all above
+        ((1.20, 0.80, 1.30), "; about as fast on mobile (noisy: 0.80 to 1.30 times)"),
+        ((1.02, 0.80, 1.30), "; about as fast on mobile (noisy: 0.80 to 1.30 times)"),
+        ((1.08, 1.01, 1.12), "; about as fast on mobile (noisy: 1.01 to 1.12 times)"),
+        ((1.02, 0.98, 1.06), ""),
+        ((0.60, 0.30, 0.90), ""),
+    ],
+)
+def test_only_rounds_that_agree_say_slower(result: Result, ratio: tuple[float, float, float], said: str) -> None:
+    read = with_figures(result, time=0.161, time_ratio=TimeRatio(*ratio, rounds=21))
+    assert headline(read) == "keeps 50 % (factor 0.5): 2,970 of 6,000 stored weight bytes, 49.5 %" + said
 
 
 def test_the_first_line_owns_up_to_a_larger_loss_than_asked(result: Result) -> None:

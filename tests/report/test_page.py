@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from compiler.details import Details
-from compiler.report.page import page
+from compiler.report.page import cards, page
 from compiler.report.read_report import read_report
 from compiler.report.report_json import report_json
-from compiler.result import Result
+from compiler.result import Result, TimeRatio
 from tests.report.chromium import Chromium
 from tests.report.detailed import detailed
 
@@ -33,7 +33,7 @@ def test_it_says_what_the_result_says(result: Result) -> None:
         "keeps 50 % (factor 0.5): 2,970 of 6,000",
         "File 61.1 % 9,000 → 5,500 B",
         "RAM 120 % 20,000 → 24,000 B arena, xcore-opt 1.4.2",
-        "Time 75 % 2 → 1.5 ms estimate",
+        "Time 75 % 2 → 1.5 ms measured, xcore-opt 1.4.2; 0.70 to 1.30 times, round by round",
         "measured accuracy, measured on 240 examples",
         "95 % interval -0.50 to 3.00",
         "The network has no BatchNorm",
@@ -48,6 +48,15 @@ def test_it_says_what_the_result_says(result: Result) -> None:
     ):
         assert words in text
     assert page(detailed(result)).count("<svg") == 2 + 6  # the front, conv1's spectrum; a rail for each operation
+
+
+def test_a_time_that_the_rounds_dispute_is_not_called_worse(result: Result) -> None:
+    assert result.on_target is not None
+    run = result.on_target.compressed
+    for low, worse in ((0.9, False), (1.1, True)):
+        figures = replace(run.figures, time=0.161, time_ratio=TimeRatio(1.2, low, 1.3, 21))
+        read = replace(result, on_target=replace(result.on_target, compressed=replace(run, figures=figures)))
+        assert cards(read)[-1].is_worse == worse
 
 
 def test_it_needs_nothing_else(result: Result) -> None:

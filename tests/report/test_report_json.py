@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 
 from compiler.report.report_json import report_json
 from compiler.result import Result, StoredFigures
+from tests.report.detailed import detailed
 
 
 def test_the_report_has_what_was_promised(result: Result) -> None:
@@ -35,6 +36,11 @@ def test_every_field_is_reported(result: Result) -> None:
     report = json.loads(report_json(result))
     assert set(report) == {f.name for f in fields(Result)} | {"headline", "kept"}
     assert set(report["original"]) == {f.name for f in fields(StoredFigures)}
+
+
+def test_a_ratio_of_times_is_reported_with_its_spread(result: Result) -> None:
+    figures = json.loads(report_json(detailed(result)))["on_target"]["compressed"]["figures"]
+    assert figures["time_ratio"] == {"median": 0.75, "low": 0.7, "high": 1.3, "rounds": 21}
 
 
 def test_what_json_has_no_word_for_is_null(result: Result) -> None:

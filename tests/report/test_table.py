@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from compiler.report.table import becomes, change, evidence_line, points, print_report, target_line
-from compiler.result import Evidence, LayerReport, Result
+from compiler.result import Evidence, LayerReport, Result, TimeRatio
 
 
 def _print(result: Result) -> str:
@@ -63,6 +63,18 @@ def test_a_tool_that_runs_nothing_says_so(result: Result) -> None:
     assert result.on_target is not None
     on = replace(result.on_target, tool="Vela 5", executed=False)
     assert target_line(on) == "accepted by Vela 5, which runs nothing here: its figures are estimates"
+
+
+def test_a_clock_says_how_far_its_rounds_agree(result: Result) -> None:
+    assert "clock" not in _print(result)
+    assert result.on_target is not None
+    compressed = result.on_target.compressed
+    read = replace(compressed.figures, time_ratio=TimeRatio(0.751, 0.7, 1.3, 21))
+    on = replace(result.on_target, compressed=replace(compressed, figures=read))
+    assert (
+        "time read off a clock, the two files in turn: 0.75 times the original's, 0.70 to 1.30 in eight of ten of the "
+        "21 rounds\n"
+    ) in _print(replace(result, on_target=on))
 
 
 def test_an_estimate_is_called_one() -> None:

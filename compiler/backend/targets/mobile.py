@@ -6,9 +6,11 @@ file and the download, not the RAM (XNNPACK holds the expanded kernel beside the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
+
+import numpy as np
 
 from compiler.backend.sparse_format import encoded_bytes
 from compiler.backend.sparsify import OVERHEAD_BYTES
@@ -21,7 +23,7 @@ from compiler.backend.targets.graph import output_steps, read_graph, without_sof
 from compiler.backend.targets.latency import XNNPACK, Processor
 from compiler.backend.targets.samples import Inputs, samples_of
 from compiler.backend.targets.target import Constraint, Target
-from compiler.backend.targets.time_in_turn import time_in_turn
+from compiler.backend.targets.time_in_turn import ratio_of, time_in_turn
 from compiler.backend.verify import run_raw
 from compiler.result import TargetFigures
 
@@ -71,14 +73,16 @@ class Mobile(Target):
 
     def measure(self, tflite: bytes, inputs: Inputs) -> TargetFigures:
         """File, packed live tensors and the latency on one thread of this machine."""
-        return figures(tflite, time_in_turn([(tflite, samples_of(tflite, inputs)[0])])[0])
+        rounds = time_in_turn([(tflite, samples_of(tflite, inputs)[0])])
+        return figures(tflite, float(np.median(rounds)))
 
     def measure_in_turn(
         self, original: bytes, compressed: bytes, inputs: Inputs
     ) -> tuple[TargetFigures, TargetFigures]:
-        """As `measure`, the two latencies taken in turn."""
-        before, after = time_in_turn([(file, samples_of(file, inputs)[0]) for file in (original, compressed)])
-        return figures(original, before), figures(compressed, after)
+        """As `measure`, the two latencies taken in turn; the second has their ratio, round by round."""
+        rounds = time_in_turn([(file, samples_of(file, inputs)[0]) for file in (original, compressed)])
+        before, after = (float(ms) for ms in np.median(rounds, axis=0))
+        return figures(original, before), replace(figures(compressed, after), time_ratio=ratio_of(rounds))
 
     def verify(self, tflite: bytes, inputs: Inputs, original: Agreement | None = None) -> Agreement:
         """XNNPACK against the reference kernels, before any softmax; both have to load and run the file."""

@@ -33,6 +33,9 @@ def test_two_files_are_timed_in_turn() -> None:
     slow, fast = MOBILE.measure_in_turn(wide, narrow, INPUTS)
     assert slow.time > fast.time  # 190 times the arithmetic
     assert slow.flash_bytes == len(wide)
+    assert slow.time_ratio is None
+    assert fast.time_ratio is not None
+    assert fast.time_ratio.low <= fast.time_ratio.median <= fast.time_ratio.high < 1
 
 
 def test_verifies_xnnpack_against_the_reference_kernels() -> None:
