@@ -119,3 +119,4 @@ class SweepRow:
     arena_bytes: int | None = None
     seconds: float | None = None
     refused: str | None = None  # the sentence of the refusal
+    counted: str = "file"  # what `file_bytes` are bytes of

@@ -151,11 +151,17 @@ def _parser(prog: str, description: str, writes: bool) -> argparse.ArgumentParse
         what,
         "budget",
         str,
-        "what the factor counts: params (bytes of stored weights), bytes (of the file), macs",
+        "what the factor counts: params (bytes of stored weights), bytes (of the file; c: constants in flash), macs",
         "bytes",
         BUDGETS,
     )
-    _flag(what, "max_file_bytes", int, "largest file (xcore, ethos_u: what their tool makes of it)", "131072")
+    _flag(
+        what,
+        "max_file_bytes",
+        int,
+        "largest file (xcore, ethos_u: what their tool makes of it; c: constants in flash)",
+        "131072",
+    )
     _flag(what, "max_arena_bytes", int, "most RAM of an inference, as the target's tool counts it", "65536")
     _flag(
         what,

@@ -22,7 +22,7 @@ class StoredFigures:
 
     params: int  # weights and biases; of a sparse tensor, the stored ones
     stored_weight_bytes: int  # all constant weight tensors: kernels, biases, sparse values and indices
-    file_bytes: int
+    file_bytes: int  # of the artefact; where that is no file, of what `Result.counted` names
     macs: int  # per example
 
 
@@ -106,7 +106,7 @@ class TimeRatio:
 class TargetFigures:
     """What the target's own tool says of one file.
 
-    flash_bytes   of the artefact that is flashed or shipped.
+    flash_bytes   of the artefact that is flashed or shipped; `flash_label` says what of it, where that is not all.
     weight_bytes  of the constant tensors in that artefact.
     arena_bytes   RAM of one inference, beside the artefact.
     macs          multiply-accumulates of one inference.
@@ -125,6 +125,7 @@ class TargetFigures:
     time_label: str
     extra: tuple[tuple[str, float | str], ...] = ()
     time_ratio: TimeRatio | None = None
+    flash_label: str = ""
 
     @property
     def time_error(self) -> float:
@@ -219,6 +220,7 @@ class Result:
     original_int8: float | None = None  # the metric of the evidence for the original's int8 file, where it has one
     notes: tuple[str, ...] = ()  # sentences a reader should know: fallbacks taken, steps left out
     details: Details | None = None
+    counted: str = "file"  # what `file_bytes` are bytes of on this target
     schema_version: int = SCHEMA_VERSION
 
     @property

@@ -151,4 +151,5 @@ def test_target_c_writes_the_network_and_its_source(folder: Path) -> None:
         result.compressed.stored_weight_bytes,
         result.compressed.file_bytes,
     )
+    assert result.counted == "constants in flash"
     assert {path.name: path.read_text() for path in (folder / "plain.c").iterdir()} == dict(emitted.texts)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from compiler.result import Result, TimeRatio
 
-UNITS = {"params": "stored weight bytes", "bytes": "bytes of the file", "macs": "multiply-accumulates"}
 FIELDS = {"params": "stored_weight_bytes", "bytes": "file_bytes", "macs": "macs"}
 
 
@@ -14,8 +13,8 @@ def headline(result: Result) -> str:
     before, after = (getattr(figures, FIELDS[result.budget]) for figures in (result.original, result.compressed))
     factor = result.kept if result.asked_factor is None else result.asked_factor
     kept = (
-        f"keeps {percent(factor)} (factor {factor:.3g}): {after:,} of {before:,} {UNITS[result.budget]}, "
-        f"{100 * result.kept:.1f} %"
+        f"keeps {percent(factor)} (factor {factor:.3g}): {after:,} of {before:,} "
+        f"{unit(result.budget, result.counted)}, {100 * result.kept:.1f} %"
     )
     return "; ".join([kept, *drawbacks(result)])
 
@@ -32,7 +31,7 @@ def drawbacks(result: Result) -> list[str]:
         )
     before, after = result.original.file_bytes, result.compressed.file_bytes
     if after > before:
-        found.append(f"LARGER file: {after:,} bytes against {before:,} ({after / before:.2f} times)")
+        found.append(f"LARGER {result.counted}: {after:,} bytes against {before:,} ({after / before:.2f} times)")
     on = result.on_target
     if on is None:
         return found
@@ -50,6 +49,12 @@ def drawbacks(result: Result) -> list[str]:
             f"({new.arena_bytes - old.arena_bytes:,} more, {new.arena_label})"
         )
     return found
+
+
+def unit(budget: str, counted: str = "file") -> str:
+    """What a budget counts, `counted` being what the target has bytes of: "bytes of the file"."""
+    of = "the file" if counted == "file" else counted
+    return {"params": "stored weight bytes", "bytes": f"bytes of {of}", "macs": "multiply-accumulates"}[budget]
 
 
 def spread(ratio: TimeRatio) -> str:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TextIO
 
 from compiler.details import FrontPoint, LayerFacts
-from compiler.report.headline import UNITS
+from compiler.report.headline import unit
 from compiler.report.table import NARROWEST
 
 
@@ -21,8 +21,10 @@ def inspection_json(layers: Sequence[LayerFacts], front: Sequence[FrontPoint]) -
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
-def print_inspection(layers: Sequence[LayerFacts], front: Sequence[FrontPoint], budget: str, stream: TextIO) -> None:
-    """Two tables: the layers, the front."""
+def print_inspection(
+    layers: Sequence[LayerFacts], front: Sequence[FrontPoint], budget: str, counted: str, stream: TextIO
+) -> None:
+    """Two tables: the layers, the front; `counted` is what the target has bytes of."""
     from rich.console import Console
     from rich.table import Table
 
@@ -43,7 +45,13 @@ def print_inspection(layers: Sequence[LayerFacts], front: Sequence[FrontPoint], 
     console.print(table)
     console.print()
     table = Table(
-        f"{UNITS[budget]} kept", "weight bytes", "file bytes", "MACs", "predicted loss", box=None, pad_edge=False
+        f"{unit(budget, counted)} kept",
+        "weight bytes",
+        f"{counted}, bytes",
+        "MACs",
+        "predicted loss",
+        box=None,
+        pad_edge=False,
     )
     for column in table.columns:
         column.justify = "right"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from compiler.details import Details, LayerDetail, Node
-from compiler.report.headline import UNITS, headline, percent, spread
+from compiler.report.headline import headline, percent, spread, unit
 from compiler.report.plots import front_plot, spectrum_plot
 from compiler.report.rails import Row, rails
 from compiler.report.table import becomes, evidence_line, provenance_lines, search_lines, verification_line
@@ -112,7 +112,7 @@ def cards(result: Result) -> list[Card]:
     before, after = result.original, result.compressed
     found = [
         Card("Stored weights", before.stored_weight_bytes, after.stored_weight_bytes, "B"),
-        Card("File", before.file_bytes, after.file_bytes, "B"),
+        Card(result.counted.capitalize(), before.file_bytes, after.file_bytes, "B"),
         Card("Multiply-accumulates", before.macs, after.macs),
     ]
     if result.on_target is not None:
@@ -130,7 +130,7 @@ def front(result: Result, details: Details) -> str:
         return ""
     points = [(p.factor, p.predicted_loss) for p in details.front]
     chosen = (result.kept, result.predicted_loss)
-    return front_plot(points, chosen, details.tried, UNITS[result.budget])
+    return front_plot(points, chosen, details.tried, unit(result.budget, result.counted))
 
 
 def layer_rows(result: Result, details: Details) -> list[LayerRow]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from compiler.details import SweepRow
-from compiler.report.headline import UNITS
+from compiler.report.headline import unit as unit_of
 from compiler.report.page import environment
 from compiler.report.plots import fronts_plot
 
@@ -34,4 +34,6 @@ def label(row: SweepRow) -> str:
 
 
 def unit(rows: Sequence[SweepRow]) -> str:
-    return UNITS[rows[0].budget]
+    """Of the budget; where targets differ in what they have bytes of, that of a file."""
+    counted = {row.counted for row in rows}
+    return unit_of(rows[0].budget, counted.pop() if len(counted) == 1 else "file")

@@ -30,7 +30,7 @@ def print_report(result: Result, stream: TextIO) -> None:
     say(verification_line(result.verification))
     if result.on_target is not None:
         say(target_line(result.on_target))
-        for line in time_lines(result.on_target):
+        for line in (*time_lines(result.on_target), *word_lines(result.on_target)):
             say(line)
     for note in result.notes:
         say(f"note: {note}")
@@ -59,13 +59,15 @@ def sizes(result: Result) -> list[tuple[str, float, float, str]]:
     for name, field in (
         ("parameters", "params"),
         ("stored weight bytes", "stored_weight_bytes"),
-        ("file bytes", "file_bytes"),
+        (f"{result.counted} bytes" if result.counted == "file" else f"bytes of {result.counted}", "file_bytes"),
         ("multiply-accumulates", "macs"),
     ):
         rows.append((name, getattr(result.original, field), getattr(result.compressed, field), ","))
     if result.on_target is not None:
         old, new = result.on_target.original.figures, result.on_target.compressed.figures
-        rows.append((f"flash bytes, {result.target}", old.flash_bytes, new.flash_bytes, ","))
+        labels = dict.fromkeys(label for label in (old.flash_label, new.flash_label) if label)
+        of = f" ({'; '.join(labels)})" if labels else ""
+        rows.append((f"flash bytes, {result.target}{of}", old.flash_bytes, new.flash_bytes, ","))
         rows.append((f"arena bytes, {result.target} ({new.arena_label})", old.arena_bytes, new.arena_bytes, ","))
         rows.append((f"{new.time_unit}, {result.target} ({new.time_label})", old.time, new.time, ",.4g"))
         before, after = dict(old.extra), dict(new.extra)
@@ -178,6 +180,13 @@ def time_lines(on: OnTarget) -> list[str]:
         f"time read off a clock, the two files in turn: {ratio.median:.2f} times the original's, "
         f"{spread(ratio)} in eight of ten of the {ratio.rounds} rounds"
     ]
+
+
+def word_lines(on: OnTarget) -> list[str]:
+    """What the tool says in words, as "accelerator: ethos-u55-128"."""
+    before, after = (dict(run.figures.extra) for run in (on.original, on.compressed))
+    words = {name: value for name, value in (before | after).items() if isinstance(value, str)}
+    return [f"{name.replace('_', ' ')}: {value}" for name, value in words.items()]
 
 
 def deviation(run: TargetRun) -> str:

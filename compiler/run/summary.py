@@ -73,6 +73,7 @@ def summarise(session: Session, found: Found, seconds: float) -> Result:
         on_target=on,
         original_int8=session.measure(original.tflite, "report").compressed,
         notes=(*found.notes, *given_file(session)),
+        counted=session.target.counted,
     )
 
 

@@ -61,6 +61,7 @@ def outcome(row: Options) -> SweepRow:
         metric=result.evidence.metric,
         tier=result.evidence.tier,
         file_bytes=result.compressed.file_bytes,
+        counted=result.counted,
         macs=result.compressed.macs,
         arena_bytes=None if on_target is None else on_target.compressed.figures.arena_bytes,
         seconds=result.provenance.seconds,

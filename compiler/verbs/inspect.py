@@ -26,9 +26,10 @@ def run(words: Sequence[str]) -> None:
 
         analysis = Analysis(analyse(options, Path(options.input_path), progress=progress), options.input_path, 0.0)
         layers, front = analysis.layers, analysis.front(options.budget)
+        counted = analysis.session.target.counted
     from compiler.report.inspection import inspection_json, print_inspection
 
     if options.json:
         sys.stdout.write(inspection_json(layers, front))
     elif not options.quiet:
-        print_inspection(layers, front, options.budget, sys.stdout)
+        print_inspection(layers, front, options.budget, counted, sys.stdout)

@@ -19,6 +19,14 @@ def test_fixed_loss_says_what_was_reached(result: Result) -> None:
     assert headline(found) == "keeps 61.1 % (factor 0.611): 5,500 of 9,000 bytes of the file, 61.1 %"
 
 
+def test_what_is_no_file_is_called_none(result: Result) -> None:
+    on_c = replace(result, target="c", counted="constants in flash", budget="bytes", asked_factor=None)
+    assert "5,500 of 9,000 bytes of constants in flash" in headline(on_c)
+    larger = replace(on_c, compressed=replace(on_c.compressed, file_bytes=9_900))
+    assert "; LARGER constants in flash: 9,900 bytes against 9,000 (1.10 times)" in headline(larger)
+    assert "file" not in headline(larger)
+
+
 @pytest.mark.parametrize(("share", "text"), [(0.5, "50 %"), (1, "100 %"), (0.125, "12.5 %"), (0.33333, "33.3 %")])
 def test_percent(share: float, text: str) -> None:
     assert percent(share) == text

@@ -59,6 +59,12 @@ def test_a_time_that_the_rounds_dispute_is_not_called_worse(result: Result) -> N
         assert cards(read)[-1].is_worse == worse
 
 
+def test_what_is_no_file_is_called_none(result: Result) -> None:
+    on_c = replace(detailed(result), target="c", counted="constants in flash", budget="bytes")
+    assert "Constants in flash 61.1 % 9,000 → 5,500 B" in said(page(on_c))
+    assert "bytes of constants in flash" in said(page(on_c))
+
+
 def test_it_needs_nothing_else(result: Result) -> None:
     text = page(detailed(result))
     assert not re.search(r"""(src|href)=["'](?!data:|#)|url\((?!#)|@import|https?://(?!www\.w3\.org/)""", text)

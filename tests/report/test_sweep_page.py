@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,12 @@ def test_fronts_and_rows() -> None:
     assert "&lt;0.01&gt; can&#39;t be met" in text
     assert "hybrid, auto" in text
     assert "accuracy lost, % (measured)" in text
+
+
+def test_what_is_no_file_is_called_none() -> None:
+    text = sweep_page([replace(row("digits", "c", "hybrid", 0.4), counted="constants in flash", budget="bytes")])
+    assert "bytes of constants in flash kept" in text
+    assert '90,000 <span class="muted">constants in flash</span>' in text
 
 
 @pytest.mark.parametrize("width", [1280, 400])

@@ -77,6 +77,25 @@ def test_a_clock_says_how_far_its_rounds_agree(result: Result) -> None:
     ) in _print(replace(result, on_target=on))
 
 
+def test_what_is_no_file_is_called_none(result: Result) -> None:
+    assert result.on_target is not None
+    runs = [result.on_target.original, result.on_target.compressed]
+    for label in ("constants alone", "kernels and constants, linked for a cortex-m4"):
+        extra: tuple[tuple[str, float | str], ...] = (("kernel_calls", 4.0),)
+        if label == "constants alone":
+            extra += (("board", "arm-none-eabi-gcc is not installed"),)
+        old, new = (replace(run, figures=replace(run.figures, flash_label=label, extra=extra)) for run in runs)
+        on = replace(result.on_target, original=old, compressed=new)
+        text = _print(replace(result, target="c", counted="constants in flash", on_target=on))
+        flat = {" ".join(line.split()) for line in text.splitlines()}
+        assert "bytes of constants in flash 9,000 5,500 61.1 %" in flat
+        assert f"flash bytes, c ({label}) 9,000 5,500 61.1 %" in flat
+        assert "file bytes" not in text
+        assert "kernel calls 4 4 100.0 %" in flat
+        assert "kernel calls:" not in text
+        assert ("board: arm-none-eabi-gcc is not installed" in flat) == (label == "constants alone")
+
+
 def test_an_estimate_is_called_one() -> None:
     synthetic = Evidence("estimated", "disagreement", 0.03125, 64, "synthetic inputs", upper_bound=0.0945)
     assert evidence_line(synthetic) == (

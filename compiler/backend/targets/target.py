@@ -66,6 +66,7 @@ class Target(ABC):
     io: ClassVar[tuple[str, ...]] = ("int8", "uint8", "float")  # types of inputs and outputs that it runs
     is_tflite: ClassVar[bool] = True  # the artefact is the TFLite file itself
     is_source: ClassVar[bool] = False  # the artefact is a folder of source, written in every run
+    counted: ClassVar[str] = "file"  # what `file_bytes` are bytes of
     # What one more operator adds to the artefact beside constants, fitted to shrunk files (docs/targets.md).
     conv_file_bytes: ClassVar[int] = 250
     scale_file_bytes: ClassVar[float] = SCALE_BYTES  # for each output channel of a convolution

@@ -169,6 +169,7 @@ def test_figures_are_those_of_the_linked_image() -> None:
     tflite = residual_network(12)
     emitted, figures = compose(tflite), TARGET.measure(tflite, inputs_of(tflite))
     assert figures.flash_bytes > emitted.constant_bytes + 2000
+    assert figures.flash_label == "kernels and constants, linked for a cortex-m4"
     assert figures.arena_bytes == emitted.arena_bytes
     assert (figures.time_unit, figures.time_label) == ("instructions", "measured")
     assert figures.time == TARGET.measure(tflite, inputs_of(tflite)).time > figures.macs
@@ -180,6 +181,7 @@ def test_figures_without_the_arm_tools(monkeypatch: pytest.MonkeyPatch) -> None:
     tflite = residual_network(8, seed=1)
     figures = TARGET.measure(tflite, inputs_of(tflite))
     assert figures.flash_bytes == compose(tflite).constant_bytes
+    assert figures.flash_label == "constants alone"
     assert (figures.time, figures.time_label) == (TARGET.estimate_time(read_graph(tflite)), "estimate")
     assert "arm-none-eabi-gcc is not installed" in str(dict(figures.extra)["board"])
 
