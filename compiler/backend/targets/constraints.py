@@ -18,10 +18,10 @@ def reduces(site: ConvSite, rank: str) -> int | None:
 
 def structure_is_dense_when_emitted(site: ConvSite, choice: Choice) -> str | None:
     """TFLite Micro has no kernel for sparse tensors (no DENSIFY), so a sparse branch has to consist of whole filters,
-    channels or blocks, which become a smaller dense convolution."""
+    channels or blocks, which become a smaller dense convolution; blocks seldom do, since they touch most channels."""
     if choice.structure != "unstructured":
         return None
-    return f"Layer '{site.name}' asks for unstructured: use block, channel or filter."
+    return f"Layer '{site.name}' asks for unstructured: use filter or channel."
 
 
 def ranks_on_grid(site: ConvSite, choice: Choice) -> str | None:

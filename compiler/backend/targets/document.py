@@ -37,7 +37,8 @@ beside the original network's int8 file through the same tool.
 
 A choice that a target can't hold is refused with the nearest that it can, never silently downgraded. "Stored whole"
 is one kernel with zeros in it; "smaller dense" is a convolution over the channels that the branch touches, with a
-selection of input channels and a scatter to output channels around it.
+selection of input channels and a scatter to output channels around it; "seldom smaller" likewise, where the tiles of a
+quarter of the weights can touch every channel already.
 
 Two readings of a clock differ, so a time in ms may be 5 % above `--max_latency_ratio` or the original's before it
 counts as too long; counts and estimates repeat exactly and may not.
@@ -72,7 +73,7 @@ def realisation(target: Target, structure: str) -> str:
     if not target.realises(structure):
         return "refused"
     if not target.stores_whole(structure):
-        return "smaller dense"
+        return "smaller dense" if target.saves(structure) else "seldom smaller"
     return "stored sparse" if target.sparse_storage else "stored whole"
 
 

@@ -7,6 +7,7 @@ interpreters) are imported inside the methods that run them, so that pricing nee
 from __future__ import annotations
 
 import importlib.metadata
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ from compiler.backend.targets.latency import Processor, estimate_time
 from compiler.backend.targets.samples import Inputs
 from compiler.errors import BadInput, UnsupportedLayer
 from compiler.result import TargetFigures
-from compiler.types import Choice, ConvSite, Cost
+from compiler.types import DENSE, Choice, ConvSite, Cost
 
 Constraint = Callable[[ConvSite, Choice], str | None]
 """A rule of a target. Its docstring is the sentence that users read; it returns None where a choice keeps it, else
@@ -44,9 +45,13 @@ STRUCTURES = ("unstructured", *SMALLER_DENSE)
 ANY_SITE = ConvSite("any", "conv", (3, 3), 64, 64)  # to ask for a structure before there is a network
 
 
-def branch_of(structure: str) -> Choice:
-    """A sparse branch of this structure, of a size that is on every grid."""
-    return Choice("none", structure=structure, block=(4, 4) if structure == "block" else None, kept=4)
+def branch_of(structure: str, share: float = 0.0) -> Choice:
+    """A sparse branch of ANY_SITE that keeps `share` of the weights, at least a few; on every grid."""
+    k_h, k_w = ANY_SITE.kernel_size
+    block = (4, 4) if structure == "block" else None
+    groups = {"unstructured": ANY_SITE.weights, "filter": ANY_SITE.c_out, "channel": ANY_SITE.c_in}
+    count = groups[structure] if block is None else k_h * k_w * ANY_SITE.c_in * ANY_SITE.c_out // math.prod(block)
+    return Choice("none", structure=structure, block=block, kept=max(4, round(share * count) // 4 * 4))
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,18 @@ class Target(ABC):
         """Whether a sparse branch of this structure saves something on the target (None, no branch: always)."""
         return structure is None or structure in self.structures
 
+    def saves(self, structure: str) -> bool:
+        """Whether a branch of this structure that keeps a quarter of the weights costs less than the whole kernel: what
+        can be held need not be any smaller."""
+        branch = branch_of(structure, 0.25)
+        whole = self.cost(ANY_SITE, DENSE).weight_bytes
+        return structure in self.structures and self.cost(ANY_SITE, branch).weight_bytes < whole
+
+    @property
+    def advised(self) -> tuple[str, ...]:
+        """The structures that save something on the target, in the order of STRUCTURES."""
+        return tuple(s for s in STRUCTURES if self.saves(s))
+
     def refuse_structure(self, structure: str | None) -> None:
         """Raise BadInput with the reason and the nearest alternative unless the target realises `structure`."""
         if structure is None:
@@ -92,9 +109,10 @@ class Target(ABC):
             raise BadInput(f"there is no structure {structure!r}: use one of {', '.join(STRUCTURES)}")
         broken = self.breaks(ANY_SITE, branch_of(structure))
         if broken is not None:
+            advised = f"--pruning_structure {' or '.join(self.advised)}, or " if self.advised else ""
+            reason = sentence(broken[0])
             raise BadInput(
-                f"target {self.name} can't hold {structure} sparsity: {sentence(broken[0])} "
-                f"Use --pruning_structure {self.structures[-1]}, or --target mobile."
+                f"target {self.name} can't hold {structure} sparsity: {reason} Use {advised}--target mobile."
             )
 
     def breaks(self, site: ConvSite, choice: Choice) -> tuple[Constraint, str] | None:

@@ -13,7 +13,7 @@ from compiler.backend.stored_bytes import macs, stored_bytes
 from compiler.backend.targets import TARGETS, Agreement, Target, TargetFigures
 from compiler.backend.targets.constraints import ranks_on_grid
 from compiler.backend.targets.latency import CORTEX_M7, Processor
-from compiler.backend.targets.target import STRUCTURES, Constraint
+from compiler.backend.targets.target import ANY_SITE, STRUCTURES, Constraint, branch_of
 from compiler.errors import BadInput, UnsupportedLayer
 from compiler.types import DENSE, Choice, ConvSite
 from tests.backend.targets.int8_network import residual_network
@@ -88,10 +88,23 @@ def test_structures() -> None:
     assert not TARGETS["xcore"].realises("unstructured")
 
 
+def test_what_is_advised_is_smaller_than_the_whole_kernel() -> None:
+    """Tiles of a quarter of the weights touch every channel: on xcore they are the whole kernel again."""
+    block = branch_of("block", 0.25)
+    for name, target in TARGETS.items():
+        sparse = name not in ("xcore", "cortex_m")
+        assert target.saves("block") == sparse
+        assert target.advised == (STRUCTURES if sparse else ("filter", "channel"))
+        assert (target.cost(ANY_SITE, block).weight_bytes < target.cost(ANY_SITE, DENSE).weight_bytes) == sparse
+    assert block.kept == 9 * 16 * 16 / 4
+
+
 @pytest.mark.parametrize("name", ["xcore", "cortex_m"])
 def test_what_a_target_cannot_hold_is_refused_with_the_nearest_that_it_can(name: str) -> None:
     target = TARGETS[name]
-    with pytest.raises(BadInput, match=r"no kernel for sparse tensors .* Use --pruning_structure block"):
+    with pytest.raises(
+        BadInput, match=r"no kernel for sparse tensors .* Use --pruning_structure filter or channel, or"
+    ):
         target.refuse_structure("unstructured")
     target.refuse_structure("block")
     target.refuse_structure(None)
