@@ -22,6 +22,7 @@ from compiler.options import (
     RECOVERIES,
     TARGETS,
     Options,
+    refuse_unread,
 )
 
 # Flags that decide what each layer becomes: a plan holds the answers already.
@@ -72,6 +73,7 @@ def parse(
             _refuse(given, name, "is decided by --plan already; leave one of the two out")
     if "eval_samples" in given and "data" not in given:
         raise BadInput("--eval_samples caps the examples of --data, which is missing; give both or neither.")
+    refuse_unread(given)
     return Options(**given)
 
 

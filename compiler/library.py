@@ -24,7 +24,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read by TensorFlow as it i
 
 from compiler.errors import BadInput
 from compiler.evidence.evaluate import Evaluate
-from compiler.options import Options
+from compiler.options import Options, refuse_unread
 from compiler.pipeline import analyse, finish
 from compiler.report.page import page
 from compiler.report.progress import Lines, Progress, Silent
@@ -215,6 +215,7 @@ def _options(model: Any, target: str, given: dict[str, Any]) -> Options:
     unknown = [name for name in given if name not in known]
     if unknown:
         raise BadInput(f"there is no option {unknown[0]!r}; use one of {', '.join(known)}.")
+    refuse_unread(given, flag="")
     path = Path(model) if isinstance(model, str | Path) else Path(str(getattr(model, "name", "model")))
     for name in ("calibration_data", "data"):
         if name in given and isinstance(given[name], Path):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -172,6 +173,21 @@ class Options:
             raise BadInput(f"--jobs is {self.jobs}; give the number of cores to use, 1 or more.")
         if self.evaluate is not None and self.data is None:
             raise BadInput("--evaluate scores the examples of --data, which is missing; give both.")
+
+
+def refuse_unread(given: Mapping[str, object], flag: str = "--") -> None:
+    """Raise `BadInput` for a block size among the options `given` that none of the others reads; `flag` stands before
+    the names in the sentence."""
+    structure, kind = given.get("pruning_structure", "auto"), given.get("compression_type", "hybrid")
+    if "block_size" not in given:
+        return
+    if structure not in ("auto", "block"):
+        why = f"{flag}pruning_structure auto or block, not by {structure}"
+    elif kind in ("tucker", "tucker4"):
+        why = f"{flag}compression_type hybrid or spars, not by {kind}"
+    else:
+        return
+    raise BadInput(f"{flag}block_size is read by {why}; change that, or leave it out.")
 
 
 def _listed(numbers: tuple[float, ...]) -> str:

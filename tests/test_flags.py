@@ -71,6 +71,7 @@ def test_every_flag_reaches_its_field() -> None:
         json=True,
     )
     assert parse([*PATHS, "--plan", "a.plan.json"]).plan == Path("a.plan.json")
+    assert parse([*PATHS, "--block_size", "8,2"]).block_size == (8, 2)  # read by auto
     assert parse([*PATHS, "--compression_factor", "0.3"]).compression_factor == 0.3
 
 
@@ -90,6 +91,12 @@ def test_every_flag_reaches_its_field() -> None:
         ("--compression_factor 1.5", r"--compression_factor is 1\.5; it is the share kept"),
         ("--compression_factor half", r"--compression_factor: invalid float value: 'half'; see --help"),
         ("--block_size 4x4", r"--block_size: '4x4' is no list of whole numbers such as 4,4"),
+        (
+            "--block_size 8,8 --pruning_structure filter",
+            r"--block_size is read by --pruning_structure auto or block",
+        ),
+        ("--block_size 8,8 --pruning_structure unstructured", r"not by unstructured; change that, or leave it out"),
+        ("--block_size 8,8 --compression_type tucker", r"--block_size is read by --compression_type hybrid or spars"),
         ("--input_mean a,b", r"'a,b' is no list of numbers"),
         ("--pruning_structure random", r"invalid choice: 'random'"),
         ("--factor 0.5", r"Unrecognized arguments: --factor 0\.5"),

@@ -183,6 +183,10 @@ def test_a_score_of_ones_own_is_what_the_report_says(model: keras.Model, folder:
     ("call", "sentence"),
     [
         (lambda m: compiler.analyze(m, speed=3), "there is no option 'speed'; use one of .*compression_factor"),
+        (
+            lambda m: compiler.analyze(m, block_size=(8, 8), pruning_structure="filter"),
+            "^block_size is read by pruning_",
+        ),
         (lambda m: compiler.analyze(3), "int is no Keras model"),
         (lambda m: compiler.analyze("absent.keras"), "absent.keras does not exist"),
         (lambda m: compiler.analyze(m, target="toaster"), "--target is 'toaster'; use one of mobile"),
