@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/.installed
 WORKERS ?= 2
 
-.PHONY: compress test lint train clean
+.PHONY: compress test lint train clean bench bench-quick
 
 compress: $(READY)  ## compress the small network that the repository carries, without data
 	@mkdir -p out
@@ -19,6 +19,14 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+bench: $(READY)  ## every method on every network, side by side: many hours, and it goes on where it stopped
+	$(BIN)/python benchmarks/compare.py
+	$(BIN)/python benchmarks/compare_tables.py
+
+bench-quick: $(READY)  ## the same on the carried network alone: under ten minutes
+	$(BIN)/python benchmarks/compare.py --suite quick --again
+	$(BIN)/python benchmarks/compare_tables.py
 
 train: $(READY)  ## train that network again
 	$(BIN)/python scripts/train.py --output_path models/digits.keras

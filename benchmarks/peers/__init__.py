@@ -1,0 +1,58 @@
+"""Methods that a user might pick instead, behind one interface, so that all of them meet the same network, images,
+converter and evidence.
+
+`METHODS` is the table of contents: name → `Method`. A method is a function from a `Bench` (benchmarks/peers/bench.py)
+to an `Answer`: a Keras model that the bench turns into an int8 file. It keeps at most `bench.budget` of the stored
+weight bytes, or raises `Infeasible` with the sentence that says why it can't. Importing this package imports nothing
+heavy.
+
+What `data` a method is given:
+
+    nothing     the network alone. (The int8 converter has to see inputs in any case; it sees the synthetic ones.)
+    synthetic   our synthetic inputs, made from the network alone
+    real        512 real, unlabelled images, none of them among those that it is measured on
+
+A method that looks at weights alone gets the one thing that every method can do with inputs, and that its users do:
+each changed layer's bias takes up the mean error of its outputs (Nagel et al., "Data-free quantization through weight
+equalization and bias correction", 2019).
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+DATA = ("nothing", "synthetic", "real")
+INPUTS = ("synthetic", "real")  # ours makes its inputs itself where it is given none
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """`function` as "module:name"; `settings` are passed to it by name. `source` in a few words, for the tables."""
+
+    function: str
+    source: str
+    data: tuple[str, ...] = DATA
+    settings: tuple[tuple[str, Any], ...] = ()
+
+    def load(self) -> Callable[..., Any]:
+        module, _, name = self.function.partition(":")
+        return getattr(importlib.import_module(module), name)
+
+
+def ours(**settings: Any) -> Method:
+    return Method("benchmarks.peers.ours:ours", "this compiler, default settings", INPUTS, tuple(settings.items()))
+
+
+METHODS: dict[str, Method] = {
+    "ours": ours(),
+    "ours, unstructured": ours(pruning_structure="unstructured"),
+    "ours, filter": ours(pruning_structure="filter"),
+    "ours, channel": ours(pruning_structure="channel"),
+    "ours, block": ours(pruning_structure="block"),
+    "ours, low rank only": ours(compression_type="tucker"),
+    "Tucker-2, one ratio": Method("benchmarks.peers.tucker_ratio:tucker_ratio", "Kim et al. 2016, ranks by one ratio"),
+    "magnitude pruning": Method("benchmarks.peers.magnitude:magnitude", "Han et al. 2015, one global threshold"),
+}

@@ -1,0 +1,101 @@
+"""One row of the comparison, in this process: `compare.py` starts one for each, so that time and memory are its own.
+
+    python benchmarks/peers/row.py NETWORK METHOD BUDGET DATA [--jobs 2]
+
+prints one line of JSON. The clock runs from the network in normal form, inputs at hand, to the int8 file; the peak of
+memory is taken when it stops. Then the file is measured as the compiler measures its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from benchmarks.peers import DATA, METHODS
+from compiler.errors import CompilerError, Infeasible
+
+CORRECTIONS = 6
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("network")
+    parser.add_argument("method", choices=METHODS)
+    parser.add_argument("budget", type=float)
+    parser.add_argument("data", choices=DATA)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--inputs_only", action="store_true", help="make the inputs, outside of any clock, and stop")
+    given = parser.parse_args()
+    try:
+        row = measured(given.network, given.method, given.budget, given.data, given.jobs, given.inputs_only)
+    except CompilerError as error:
+        row = {"error": str(error), "infeasible": isinstance(error, Infeasible)}
+    print(json.dumps(row))
+    return 0
+
+
+def measured(
+    network: str, method: str, budget: float, data: str, jobs: int, inputs_only: bool = False
+) -> dict[str, Any]:
+    """The row's figures. Raises CompilerError with the sentence that stands in the row instead."""
+    from benchmarks.peers.bench import read_bench
+
+    bench = read_bench(network, data, budget, jobs)
+    if inputs_only:
+        return {}
+    session = bench.session
+    original, reference = session.original, session.reference
+    known = METHODS[method]
+    compress = known.load()
+
+    began, granted = time.monotonic(), budget
+    for correction in range(1, CORRECTIONS + 1):
+        answer = compress(replace(bench, budget=granted), **dict(known.settings))
+        emitted = session.emit(answer.model, answer.blocks)
+        kept = emitted.figures.stored_weight_bytes / original.figures.stored_weight_bytes
+        if kept <= budget:
+            break
+        granted -= correction * (kept - budget + 1e-4)  # prices are estimates until there is a file
+    else:
+        raise Infeasible(f"the smallest file that was found keeps {kept:.4f}.")
+    seconds = time.monotonic() - began
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+    evidence = session.measure(emitted.tflite, "report")
+    before, after = session.target.measure_in_turn(original.tflite, emitted.tflite, reference.inputs)
+    ratio = after.time / before.time if after.time_ratio is None else after.time_ratio.median
+    return {
+        "kept": kept,
+        "file_kept": emitted.figures.file_bytes / original.figures.file_bytes,
+        "file_bytes": emitted.figures.file_bytes,
+        "arena_bytes": after.arena_bytes,
+        "arena_ratio": after.arena_bytes / before.arena_bytes,
+        "latency_ratio": ratio,
+        "macs_kept": emitted.figures.macs / original.figures.macs,
+        "metric": evidence.metric,
+        "tier": evidence.tier,
+        "original": evidence.original,
+        "compressed": evidence.compressed,
+        "loss": evidence.loss,
+        "interval": evidence.interval,
+        "examples": evidence.examples,
+        "classes": bench.network.classes,
+        "seconds": seconds,
+        "peak_memory_bytes": peak,
+        "notes": list(answer.notes),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
