@@ -21,6 +21,7 @@ from compiler.result import Result
 from compiler.run.cache import Cache
 from compiler.run.cached_menus import Menus
 from compiler.run.calibration_inputs import calibration_inputs
+from compiler.run.configure_tensorflow import configure_tensorflow
 from compiler.run.details_of import details_of
 from compiler.run.examples import held_out_examples, load_examples
 from compiler.run.finished import Finished, finished
@@ -28,7 +29,6 @@ from compiler.run.plan_json import read_plan
 from compiler.run.plan_options import plan_options
 from compiler.run.search import Found, carry_out, known_offer, offer, search, share
 from compiler.run.session import Session
-from compiler.run.set_threads import set_threads
 from compiler.run.summary import summarise
 from compiler.run.target_of import target_of
 from compiler.run.write_result import write_result
@@ -58,7 +58,7 @@ def analyse(
     Raises BadInput or UnsupportedModel.
     """
     progress = progress or Silent()
-    set_threads(options.jobs)
+    configure_tensorflow(options.jobs)
     target, cache = target_of(options), Cache(enabled=not options.no_cache)
 
     progress.stage("Reading the network")

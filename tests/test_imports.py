@@ -59,7 +59,7 @@ PACKAGES = {
             "compiler/datafree",
             "compiler/surgery/distil.py",
             "compiler/backend/quantize.py",
-            "compiler/run/set_threads.py",
+            "compiler/run/configure_tensorflow.py",
             "scripts/train.py",
         ),
         "gradients are taken in datafree and distillation, the converter is called in backend/quantize.py; elsewhere "

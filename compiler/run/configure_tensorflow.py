@@ -1,4 +1,4 @@
-"""How many cores one run may use."""
+"""How TensorFlow and BLAS run in this process: on how many cores, and which graphs TensorFlow may rewrite."""
 
 from __future__ import annotations
 
@@ -7,15 +7,19 @@ import contextlib
 from threadpoolctl import threadpool_limits
 
 
-def set_threads(jobs: int) -> None:
+def configure_tensorflow(jobs: int) -> None:
     """Give TensorFlow `jobs` cores (too late, and left alone, where it has already run in this process), BLAS one.
 
     The core is many small products, in which BLAS threads mostly wait for each other: one thread took a quarter of
     the processor time of two. And a sum that is always added up in the same order can't change a bit with `jobs`.
+
+    TensorFlow's remapper is switched off: it fuses a convolution with an Add whose other side is a Pad (the shortcut
+    of a CIFAR ResNet) into an operation that writes to memory that isn't its own, and the process dies (2.21, oneDNN).
     """
     import tensorflow as tf
 
     threadpool_limits(1, user_api="blas")
+    tf.config.optimizer.set_experimental_options({"remapping": False})
     with contextlib.suppress(RuntimeError):
         tf.config.threading.set_intra_op_parallelism_threads(jobs)
         tf.config.threading.set_inter_op_parallelism_threads(1)
