@@ -1,6 +1,8 @@
 """What each layer sees: mean and covariance of its input patches over a batch of inputs.
 
 μ = E[a],   Σ = E[(a − μ)(a − μ)ᵀ]         a: the (k_h·k_w·c_in) patch of one output position
+
+Patches too wide for a d×d matrix keep the rows that Σ would be taken over (`RowCovariance`).
 """
 
 from __future__ import annotations
@@ -12,8 +14,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from compiler.datafree.patches import choose_rows, patches
+from compiler.datafree.patches import choose_rows, patch_size, patches
 from compiler.datafree.walk import apply, walk
+from compiler.decompose.row_covariance import WIDE, RowCovariance
 from compiler.frontend.graph import Call
 from compiler.types import ConvSite, Inventory
 
@@ -25,7 +28,7 @@ class Moments:
     """`mean` (d,), `covariance` (d, d) and the number of patches they were taken over."""
 
     mean: np.ndarray
-    covariance: np.ndarray
+    covariance: np.ndarray | RowCovariance
     rows: int
 
 
@@ -33,15 +36,33 @@ def moments(model: keras.Model, inputs: Sequence[np.ndarray], inventory: Invento
     """Moments of every site's input over `inputs` (one float32 array (n, …) per model input)."""
     sites: Mapping[str, ConvSite] = {site.name: site for site in inventory.sites}
     sums: dict[str, Sums] = {}
+    wide: dict[str, list[np.ndarray]] = {}
 
     def visit(call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         site = sites.get(call.name)
-        if site is not None:  # a shared layer sees the patches of all its calls
+        if site is not None and patch_size(site) > WIDE:
+            x = np.asarray(args[0])
+            wide.setdefault(site.name, []).append(patches(x, site, choose_rows(x, site, seed)))
+        elif site is not None:  # a shared layer sees the patches of all its calls
             sums[site.name] = add_patches(sums.get(site.name), np.asarray(args[0]), site, seed)
         return apply(call, args, kwargs)
 
     walk(model, [keras.ops.convert_to_tensor(x) for x in inputs], visit)
-    return {name: of_sums(s) for name, s in sums.items()}
+    return {name: of_sums(s) for name, s in sums.items()} | {
+        name: of_rows(np.concatenate(rows)) for name, rows in wide.items()
+    }
+
+
+def of_rows(rows: np.ndarray) -> Moments:
+    """Moments of patches (n, d) that are kept themselves."""
+    mean, centred = centred_rows(rows)
+    return Moments(mean, RowCovariance(centred), len(rows))
+
+
+def centred_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(μ, R): the mean, and the rows about it divided by √n."""
+    mean = rows.mean(0, dtype=np.float64).astype(np.float32)
+    return mean, (rows - mean) / np.float32(np.sqrt(len(rows)))
 
 
 @dataclass(frozen=True, eq=False)

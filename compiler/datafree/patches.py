@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from compiler.decompose.row_covariance import WIDE
 from compiler.types import ConvSite
 
 
@@ -52,16 +53,22 @@ def patches(x: np.ndarray, site: ConvSite, choose: np.ndarray | None = None) -> 
 MOST_ROWS = 65536  # patches of one tensor that statistics are taken over
 ROWS_PER_FEATURE = 12  # and no more than so many for each of the d numbers of a patch, nor fewer than LEAST_ROWS
 LEAST_ROWS = 16384
+WIDE_ROWS = 1024  # where patches are too wide for a d×d matrix, so that the rows themselves are kept
 
 
 def choose_rows(x: np.ndarray, site: ConvSite, seed: int) -> np.ndarray:
     """Flat indices of the patches that statistics use: all, or a fixed random choice where there are very many."""
     total = count_positions(x.shape, site)
-    d = site.kernel_size[0] * site.kernel_size[1] * site.c_in
-    limit = min(MOST_ROWS, max(LEAST_ROWS, ROWS_PER_FEATURE * d))
+    d = patch_size(site)
+    limit = WIDE_ROWS if d > WIDE else min(MOST_ROWS, max(LEAST_ROWS, ROWS_PER_FEATURE * d))
     if total <= limit:
         return np.arange(total)
     return np.sort(np.random.default_rng(seed).choice(total, limit, replace=False))
+
+
+def patch_size(site: ConvSite) -> int:
+    """d: the numbers of one patch."""
+    return site.kernel_size[0] * site.kernel_size[1] * site.c_in
 
 
 def count_positions(shape: tuple[int, ...], site: ConvSite) -> int:

@@ -13,9 +13,10 @@ from __future__ import annotations
 import numpy as np
 
 from compiler.decompose.factors import Factors, compose
+from compiler.decompose.row_covariance import RowCovariance
 
 
-def equalise(factors: Factors, covariance: np.ndarray) -> Factors:
+def equalise(factors: Factors, covariance: np.ndarray | RowCovariance) -> Factors:
     """The same kernel, its chain rescaled so that every intermediate channel has unit standard deviation.
 
     `covariance` (d, d) of the site's input patches, HWIO order.
@@ -34,7 +35,7 @@ def equalise(factors: Factors, covariance: np.ndarray) -> Factors:
     return Factors(tuple(chain), factors.sparse)
 
 
-def channel_spread(prefix: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+def channel_spread(prefix: np.ndarray, covariance: np.ndarray | RowCovariance) -> np.ndarray:
     """Standard deviation of each output of the kernel `prefix` (h, w, c_in, r), h and w the patch's extent or 1."""
     h, w, c_in, rank = prefix.shape
     columns = len(covariance) // (c_in * h)
@@ -42,9 +43,12 @@ def channel_spread(prefix: np.ndarray, covariance: np.ndarray) -> np.ndarray:
     # (vertical) or a single position (first), of which every one is as good: their average.
     if w > 1 or columns == 1:
         seen = covariance
+    elif isinstance(covariance, RowCovariance):
+        raise ValueError("a chain of a patch so wide is never chosen")
     elif h > 1:
-        seen = np.einsum("yxizxj->yizj", covariance.reshape(h, columns, c_in, h, columns, c_in)) / columns
+        blocks = covariance.reshape(h, columns, c_in, h, columns, c_in)
+        seen = (np.einsum("yxizxj->yizj", blocks) / columns).reshape(h * c_in, -1)
     else:
         seen = np.einsum("pipj->ij", covariance.reshape(columns, c_in, columns, c_in)) / columns
     flat = prefix.reshape(-1, rank)
-    return np.sqrt(np.maximum(np.sum(flat * (seen.reshape(len(flat), -1) @ flat), axis=0), 0.0))
+    return np.sqrt(np.maximum(np.sum(flat * (seen @ flat), axis=0), 0.0))

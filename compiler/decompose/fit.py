@@ -56,7 +56,9 @@ def fit_sparse(kernel: np.ndarray, metric: Metric, choice: Choice, previous: Spa
     if previous is None:
         return pruner.exchange(pruner.descend([choice.kept])[choice.kept], rounds=pruner.effort.exchanges)
     values = pruner.refit(previous.values, previous.alive, 8)
-    return pruner.exchange(Sparse(values, previous.alive, metric.loss(pruner.target - values)), rounds=pruner.effort.exchanges // 2)
+    return pruner.exchange(
+        Sparse(values, previous.alive, metric.loss(pruner.target - values)), rounds=pruner.effort.exchanges // 2
+    )
 
 
 def groups_of(kernel: np.ndarray, choice: Choice) -> np.ndarray:

@@ -12,8 +12,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import overload
 
 import numpy as np
+
+from compiler.decompose.row_covariance import RowCovariance
 
 DAMPING = 1e-3  # of the mean diagonal: keeps directions that the sampled inputs never showed from being free
 
@@ -22,13 +25,14 @@ DAMPING = 1e-3  # of the mean diagonal: keeps directions that the sampled inputs
 class Metric:
     """`sigma` (d, d) with d = k_h·k_w·c_in in HWIO order, `gamma` (c_out, c_out); both symmetric, damped."""
 
-    sigma: np.ndarray
+    sigma: np.ndarray | RowCovariance
     gamma: np.ndarray
 
     @property
     def product_macs(self) -> int:
         """Multiply-accumulates of Σ Δ, the larger half of what every step of a search or a fit computes."""
-        return len(self.sigma) ** 2 * len(self.gamma)
+        one = self.sigma.product_macs if isinstance(self.sigma, RowCovariance) else len(self.sigma) ** 2
+        return one * len(self.gamma)
 
     def loss(self, delta: np.ndarray) -> float:
         """½ tr(Γ ΔᵀΣΔ) in nats; `delta` HWIO or (d, c_out)."""
@@ -43,24 +47,33 @@ class Metric:
     @cached_property
     def surgeon(self) -> np.ndarray:
         """[Σ⁻¹]_ii [Γ⁻¹]_jj (d, c_out): the optimal brain surgeon's divisor while every weight lives."""
-        return np.diag(np.linalg.inv(self.sigma))[:, None] * np.diag(np.linalg.inv(self.gamma))[None]
+        sigma = self.sigma
+        inputs = sigma.inverse_diagonal() if isinstance(sigma, RowCovariance) else np.diag(np.linalg.inv(sigma))
+        return inputs[:, None] * np.diag(np.linalg.inv(self.gamma))[None]
 
     @cached_property
     def curvature(self) -> np.ndarray:
         """Σ_ii Γ_jj (d, c_out): what a weight costs once few live."""
-        return np.diag(self.sigma)[:, None] * np.diag(self.gamma)[None]
+        return self.sigma.diagonal()[:, None] * np.diag(self.gamma)[None]
 
     def channel_covariance(self, c_in: int) -> np.ndarray:
         """C (c_in, c_in): Σ averaged over the diagonal blocks of kernel positions."""
+        assert not isinstance(self.sigma, RowCovariance), "too wide to be formed"
         positions = len(self.sigma) // c_in
         return np.einsum("pipj->ij", self.sigma.reshape(positions, c_in, positions, c_in)) / positions
 
 
-def damped(matrix: np.ndarray, damping: float = DAMPING) -> np.ndarray:
+@overload
+def damped(matrix: np.ndarray, damping: float = DAMPING) -> np.ndarray: ...
+@overload
+def damped(matrix: RowCovariance, damping: float = DAMPING) -> RowCovariance: ...
+def damped(matrix: np.ndarray | RowCovariance, damping: float = DAMPING) -> np.ndarray | RowCovariance:
     """The symmetric part of `matrix` plus `damping` times its mean diagonal (1 for the zero matrix).
 
     Covariances are positive semidefinite; what rounding left below zero is lifted to it first, where it matters.
     """
+    if isinstance(matrix, RowCovariance):
+        return matrix.plus(damping * (matrix.mean_variance() or 1.0))
     symmetric = (matrix + matrix.T) / 2
     level = damping * (float(np.trace(matrix)) / len(matrix) or 1.0)
     lifted = symmetric + level * np.eye(len(matrix), dtype=matrix.dtype)

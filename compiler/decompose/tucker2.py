@@ -21,6 +21,7 @@ import numpy as np
 from compiler.decompose.factors import Factors
 from compiler.decompose.metric import Metric, symmetric_roots
 from compiler.decompose.regression import Regression, regress, regress_factored
+from compiler.decompose.row_covariance import RowCovariance
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +52,7 @@ def regress_on(first: np.ndarray, kernel: np.ndarray, metric: Metric) -> Regress
     """The best (G, V) of every r_out for a given U (c_in, r_in)."""
     k_h, k_w, c_in, _ = kernel.shape
     positions, r_in = k_h * k_w, first.shape[1]
+    assert not isinstance(metric.sigma, RowCovariance), "a core's regression needs Σ whole"
     blocks = metric.sigma.reshape(positions, c_in, -1)
     mapped = np.matmul(first.T, blocks).reshape(positions * r_in, positions * c_in)
     gram = np.matmul(mapped.reshape(-1, positions, c_in), first).reshape(positions * r_in, positions * r_in)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from compiler.backend.targets.target import Target
+from compiler.datafree.patches import patch_size
 from compiler.decompose.factors import Factors
 from compiler.decompose.metric import Metric, symmetric_roots
+from compiler.decompose.row_covariance import WIDE
 from compiler.details import LayerDetail, Part
 from compiler.run.cached_menus import Menus
 from compiler.run.search import Found
@@ -27,7 +29,8 @@ def close_look(session: Session, found: Found, offered: Menus | None) -> tuple[L
     details = []
     for site, (name, choice) in zip(session.network.inventory.sites, found.built.choices, strict=True):
         kernel, _ = kernel_of(session.network.folded, name)
-        into, out = spectra(kernel, session.knowledge.metrics[name]) if site.weights <= LARGEST else ((), ())
+        narrow = site.weights <= LARGEST and patch_size(site) <= WIDE
+        into, out = spectra(kernel, session.knowledge.metrics[name]) if narrow else ((), ())
         per_tensor = session.target.per_tensor_dense and site.kind == "dense"
         details.append(
             LayerDetail(

@@ -15,8 +15,8 @@ import numpy as np
 from compiler.backend.targets.target import Target
 from compiler.decompose.effort import Effort, effort_of
 from compiler.decompose.metric import Metric
-from compiler.decompose.regression import regress_factored
-from compiler.decompose.svd import factors_of_rank, regress_all
+from compiler.decompose.row_covariance import RowCovariance
+from compiler.decompose.svd import factors_of_rank, regression_on_inputs
 from compiler.decompose.tucker2 import factors_of, input_basis, regress_on
 from compiler.decompose.tucker4 import assemble4, regress_on_vertical, vertical_basis
 from compiler.sparsity.prune import Pruner
@@ -97,11 +97,13 @@ def chain_entries(
     if not chains:
         return
     if site.kernel_size == (1, 1):
-        losses = regress_all(kernel, metric).losses
+        losses = regression_on_inputs(metric)(kernel).losses
         for rank in ranks_on_grid(min(site.c_in, site.c_out), target.rank_grid("r", site.c_out), 48):
             if rank * (site.c_in + site.c_out) < site.weights:
                 yield Choice("svd", (rank,)), float(losses[rank])
         return
+    if isinstance(metric.sigma, RowCovariance):
+        return  # a core's regression needs Σ whole
     out_ranks = ranks_on_grid(site.c_out, target.rank_grid("r_out", site.c_out), 64)
     basis = input_basis(kernel, metric)
     if "tucker2" in chains:
@@ -208,12 +210,8 @@ def chain_beside(kernel: np.ndarray, metric: Metric, choice: Choice) -> Callable
         return lambda values: flat - reconstruct((flat - values).reshape(kernel.shape)).reshape(flat.shape)
 
     if choice.chain == "svd":
-        on_inputs = regress_all(kernel, metric)
-        return leave(
-            lambda k: factors_of_rank(
-                regress_factored(on_inputs.lower, metric.sigma, k, metric), metric, choice.ranks[0]
-            ).reconstruct()
-        )
+        regress = regression_on_inputs(metric)
+        return leave(lambda k: factors_of_rank(regress(k), metric, choice.ranks[0]).reconstruct())
     first = input_basis(kernel, metric)[:, : choice.ranks[0]]
     on_u = regress_on(first, kernel, metric)
     if choice.chain == "tucker2":

@@ -19,11 +19,13 @@ import keras
 import numpy as np
 import scipy.linalg
 
-from compiler.datafree.patches import choose_rows, patches
+from compiler.datafree.moments import centred_rows
+from compiler.datafree.patches import choose_rows, patch_size, patches
 from compiler.datafree.walk import walk
 from compiler.decompose.factors import Factors
 from compiler.decompose.fit import fit
 from compiler.decompose.metric import Metric, damped
+from compiler.decompose.row_covariance import WIDE, RowCovariance
 from compiler.frontend.graph import Call
 from compiler.surgery.set_kernels import kernel_of
 from compiler.types import Choice, ConvSite, Inventory
@@ -90,15 +92,36 @@ def refit_site(
     shrink: float,
 ) -> tuple[Factors, np.ndarray]:
     """Factors and bias of one site that sees `x_prefix` (NHWC) where the original saw `x`."""
+    flat = kernel.reshape(-1, site.c_out)
+    regress = regress_wide if patch_size(site) > WIDE else regress_narrow
+    mean, mean_prefix, target, sigma = regress(flat, x, x_prefix, site, seed, shrink)
+    factors = fit(target.reshape(kernel.shape).astype(np.float32), Metric(sigma, damped(gamma)), choice)
+    new_bias = bias + mean @ flat - mean_prefix @ factors.reconstruct().reshape(flat.shape)
+    return factors, new_bias.astype(np.float32)
+
+
+def regress_narrow(
+    flat: np.ndarray, x: np.ndarray, x_prefix: np.ndarray, site: ConvSite, seed: int, shrink: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """(μ, μ', W, damped Σ') for a kernel `flat` (d, c_out)."""
     mean, mean_prefix, cross, covariance = joint_moments(x, x_prefix, site, seed)
-    flat = kernel.reshape(len(mean), -1)
     level = shrink * float(np.trace(covariance)) / len(covariance) + 1e-12
     ridge = level * np.eye(len(covariance), dtype=np.float32)
     target = scipy.linalg.solve(covariance + ridge, (cross + ridge) @ flat, assume_a="pos")
-    metric = Metric(damped(covariance), damped(gamma))
-    factors = fit(target.reshape(kernel.shape).astype(np.float32), metric, choice)
-    new_bias = bias + mean @ flat - mean_prefix @ factors.reconstruct().reshape(flat.shape)
-    return factors, new_bias.astype(np.float32)
+    return mean, mean_prefix, target, damped(covariance)
+
+
+def regress_wide(
+    flat: np.ndarray, x: np.ndarray, x_prefix: np.ndarray, site: ConvSite, seed: int, shrink: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, RowCovariance]:
+    """The same without anything of size d×d."""
+    chosen = choose_rows(x, site, seed)
+    mean, rows = centred_rows(patches(x, site, chosen))
+    mean_prefix, rows_prefix = centred_rows(patches(x_prefix, site, chosen))
+    sigma = RowCovariance(rows_prefix)
+    level = shrink * sigma.mean_variance() + 1e-12
+    target = sigma.plus(level).solve(rows_prefix.T @ (rows @ flat) + np.float32(level) * flat)
+    return mean, mean_prefix, target, damped(sigma)
 
 
 def joint_moments(
@@ -106,7 +129,7 @@ def joint_moments(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """(μ, μ', E[(a' − μ')(a − μ)ᵀ], Σ') over the same patches of both."""
     chosen = choose_rows(x, site, seed)
-    d = site.kernel_size[0] * site.kernel_size[1] * site.c_in
+    d = patch_size(site)
     total, total_prefix = np.zeros(d), np.zeros(d)
     cross, outer = np.zeros((d, d), np.float32), np.zeros((d, d), np.float32)
     origin, origin_prefix = np.zeros(d, np.float32), np.zeros(d, np.float32)

@@ -10,6 +10,7 @@ from keras import layers
 import compiler.datafree.moments as moments_module
 from compiler.datafree.moments import Moments, moments
 from compiler.datafree.patches import patches
+from compiler.decompose.row_covariance import RowCovariance
 from compiler.types import ConvSite, Inventory
 from tests.surgery.cases import normal_form
 
@@ -74,3 +75,20 @@ def test_a_site_with_very_many_patches_is_sampled() -> None:
     mean, covariance = explicit(patches(x, ConvSite("conv", "conv", (1, 1), 1, 2)))
     assert sampled.mean[0] == pytest.approx(mean[0], abs=0.1)
     assert sampled.covariance[0, 0] == pytest.approx(float(covariance), rel=0.1)
+
+
+def test_very_wide_patches_keep_their_rows(
+    network: tuple[keras.Model, Inventory, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, found, x = network
+    whole = moments(model, [x], found, 0)
+    monkeypatch.setattr(moments_module, "WIDE", 20)  # "shared" sees 36 numbers, "strided" 18
+    kept = moments(model, [x], found, 0)
+    assert isinstance(kept["strided"].covariance, np.ndarray)
+    for name in ("shared", "logits"):
+        covariance = kept[name].covariance
+        assert isinstance(covariance, RowCovariance)
+        assert kept[name].rows == whole[name].rows
+        identity = np.eye(len(covariance), dtype=np.float32)
+        np.testing.assert_allclose(covariance @ identity, whole[name].covariance, atol=1e-4)
+        np.testing.assert_allclose(kept[name].mean, whole[name].mean, atol=1e-5)

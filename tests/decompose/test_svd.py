@@ -8,7 +8,7 @@ import scipy.linalg
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compiler.decompose.svd import regress_all, svd
+from compiler.decompose.svd import regression_on_inputs, svd
 from tests.decompose.cases import identity_metric, kernel_of, metric_of, seeds
 
 channels = st.tuples(st.integers(1, 9), st.integers(1, 9))
@@ -26,7 +26,7 @@ def test_eckart_young(channels: tuple[int, int], seed: int) -> None:
         least = 0.5 * float(np.sum(singular[rank:] ** 2))
         close = pytest.approx(least, rel=1e-3, abs=2e-4 * metric.loss(kernel))
         assert metric.loss(kernel - svd(kernel, metric, rank).reconstruct()) == close
-        assert regress_all(kernel, metric).losses[rank] == close
+        assert regression_on_inputs(metric)(kernel).losses[rank] == close
 
 
 def test_without_a_metric_it_is_the_truncated_svd() -> None:

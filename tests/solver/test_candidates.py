@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from compiler.backend.targets import TARGETS
+from compiler.decompose.effort import Effort
 from compiler.decompose.fit import fit
 from compiler.decompose.metric import Metric, damped
 from compiler.solver.candidates import (
@@ -115,7 +116,7 @@ def test_a_1x1_and_a_dense_layer_become_two_factors(site: ConvSite, compression_
 
 
 def test_the_two_ranks_are_not_tied() -> None:
-    entries = chain_entries(CONV, *layer(CONV), TARGETS["mobile"], ["tucker2"])
+    entries = chain_entries(CONV, *layer(CONV), TARGETS["mobile"], ["tucker2"], Effort())
     shares = {(choice.ranks[0] / CONV.c_in, choice.ranks[1] / CONV.c_out) for choice, _ in entries}
     assert any(a < b for a, b in shares)
     assert any(a > b for a, b in shares)

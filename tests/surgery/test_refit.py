@@ -10,7 +10,7 @@ import pytest
 from keras import layers
 
 from compiler.datafree.patches import patches
-from compiler.surgery.refit import Fitted, joint_moments, refit
+from compiler.surgery.refit import Fitted, joint_moments, refit, regress_narrow, regress_wide
 from compiler.surgery.set_kernels import kernel_of, set_kernels
 from compiler.types import DENSE, Choice, ConvSite, Inventory
 from tests.frontend import networks
@@ -166,3 +166,15 @@ def test_a_layer_with_constant_inputs_gets_its_own_kernel(network: tuple[keras.M
         pre_activation(reference, "conv0", x), pre_activation(model, "conv0", x), atol=1e-2 * np.abs(kernel).sum()
     )
     assert bias.shape == fitted["conv0"][1].shape
+
+
+def test_wide_patches_are_regressed_alike() -> None:
+    """What never forms a d×d matrix finds the same kernel."""
+    site = ConvSite("conv", "conv", (3, 2), 4, 5)
+    x = images(4)
+    x_prefix = x + 0.1 * np.random.default_rng(3).normal(size=x.shape).astype(np.float32)
+    flat = np.random.default_rng(4).normal(size=(24, 5)).astype(np.float32)
+    narrow, wide = (regress(flat, x, x_prefix, site, 0, 0.2) for regress in (regress_narrow, regress_wide))
+    for ours, expected in zip(wide[:3], narrow[:3], strict=True):
+        np.testing.assert_allclose(ours, expected, atol=1e-4)
+    np.testing.assert_allclose(wide[3] @ flat, narrow[3] @ flat, atol=1e-4)
