@@ -22,6 +22,15 @@ HEAD = "| run | weights kept | file kept | accuracy | drop in points (95 %) | se
 TARGET_HEAD = (
     "| run | weights kept | bytes in flash | arena bytes | MACs | time | accuracy as int8 |\n" + 7 * "|---" + "|\n"
 )
+ABLATION_HEAD = (
+    "| network, share kept, variant | weights kept | drop in points (95 %) | divergence, synthetic inputs | "
+    "divergence, images | seconds |\n" + 6 * "|---" + "|\n"
+)
+PREDICTION_HEAD = (
+    "| network, share kept | predicted, nats | measured on held-out inputs | measured on images |\n"
+    + 4 * "|---"
+    + "|\n"
+)
 
 
 def main() -> int:
@@ -43,9 +52,23 @@ def main() -> int:
 
 def table(suite: str) -> str:
     """The suite's rows as a Markdown table."""
-    content = json.loads((RESULTS / f"{suite}.json").read_text(encoding="utf-8"))
-    head, form = (TARGET_HEAD, target_row) if suite == "targets" else (HEAD, row)
-    return head + "".join(form(name, values) for name, values in content["rows"].items())
+    path = RESULTS / f"{suite}.json"
+    if not path.exists():
+        return "Not measured yet.\n"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    head, form = FORMS.get(suite, (HEAD, row))
+    return head + "".join(form(name, values) for name, values in content["rows"].items()) + footer(content)
+
+
+def footer(content: dict[str, Any]) -> str:
+    """What a suite says of all its rows together; empty where that is nothing."""
+    if "correlation_held_out" not in content:
+        return ""
+    return (
+        f"\nCorrelation of the logarithms {content['correlation_held_out']:.3f} (images: "
+        f"{content['correlation_images']:.3f}); worst ratio of measured to predicted, or its inverse, "
+        f"{content['worst_ratio_held_out']:.2f} (images: {content['worst_ratio_images']:.2f}).\n"
+    )
 
 
 def row(name: str, values: dict[str, Any]) -> str:
@@ -73,6 +96,27 @@ def target_row(name: str, values: dict[str, Any]) -> str:
         f"{before['arena_bytes']:,} → {after['arena_bytes']:,} | {before['macs']:,} → {after['macs']:,} | "
         f"{before['time']:,.4g} → {after['time']:,.4g} {after['time_unit']}, {after['time_label']} | {accuracy} |\n"
     )
+
+
+def ablation_row(name: str, values: dict[str, Any]) -> str:
+    low, high = values["interval"]
+    return (
+        f"| {name} | {100 * values['kept']:.1f} % | {100 * values['loss']:.2f} ({100 * low:.2f} to {100 * high:.2f}) | "
+        f"{values['divergence_synthetic']:.4f} | {values['divergence_images']:.4f} | {values['seconds']:.0f} |\n"
+    )
+
+
+def prediction_row(name: str, values: dict[str, Any]) -> str:
+    predicted = values["predicted"]
+    measured = (f"{values[key]:.3f} ({values[key] / predicted:.2f} times)" for key in ("held_out", "images"))
+    return f"| {name} | {predicted:.3f} | {' | '.join(measured)} |\n"
+
+
+FORMS = {
+    "targets": (TARGET_HEAD, target_row),
+    "ablation": (ABLATION_HEAD, ablation_row),
+    "prediction": (PREDICTION_HEAD, prediction_row),
+}
 
 
 if __name__ == "__main__":
