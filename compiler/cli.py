@@ -52,6 +52,9 @@ def compress(words: Sequence[str]) -> None:
     """`scripts/compress.py`, and `python -m compiler compress`."""
     options = parse(words)
     check_paths(options)
+    from compiler.run.check_first import check_first
+
+    check_first(options)
     with quietly(options) as progress:
         from compiler.pipeline import compress
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import types
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,13 @@ from compiler.result import Result
 
 ROOT = Path(__file__).resolve().parent.parent
 
+
+def save_archive(path: Path) -> None:
+    """What looks like a network from outside: no pipeline of these tests opens it."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", "{}")
+
+
 Pipeline = Callable[..., Result]
 Install = Callable[[Pipeline], list[str]]
 
@@ -27,7 +35,7 @@ Install = Callable[[Pipeline], list[str]]
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     """Put a pipeline of the test in place of the real one; gives the flags of a run."""
-    (tmp_path / "net.keras").touch()
+    save_archive(tmp_path / "net.keras")
 
     def install(pipeline: Pipeline) -> list[str]:
         module = types.ModuleType("compiler.pipeline")
@@ -116,7 +124,7 @@ def test_a_defect_shows_the_chatter_that_may_explain_it(install: Install, capfd:
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_says_so(tmp_path: Path, stop: signal.Signals) -> None:
-    (tmp_path / "net.keras").touch()
+    save_archive(tmp_path / "net.keras")
     (tmp_path / "net.tflite").write_text("the old file")
     code = (
         "import signal, sys, time, types\n"

@@ -18,9 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from compiler.errors import BadInput
+from compiler.evidence.check_source import KERAS_DATASETS, check_source
 from compiler.evidence.dataset import Dataset
-
-KERAS_DATASETS = ("cifar10", "cifar100", "fashion_mnist", "mnist")
 
 Shape = tuple[int | None, ...]
 
@@ -64,6 +63,7 @@ def _per_input(input_shape: Shape | tuple[Shape, ...]) -> tuple[Shape, ...]:
 
 
 def _read(spec: str, shapes: tuple[Shape, ...], flag: str) -> Dataset:
+    check_source(spec, flag)
     path = Path(spec)
     if path.suffix == ".npz":
         from compiler.evidence.read_npz import read_npz
@@ -81,15 +81,9 @@ def _read(spec: str, shapes: tuple[Shape, ...], flag: str) -> Dataset:
         from compiler.evidence.read_folder import read_folder
 
         return read_folder(path, shape=shapes[0], flag=flag)
-    if ":" in spec:
-        from compiler.evidence.read_function import read_function
+    from compiler.evidence.read_function import read_function
 
-        return read_function(spec, inputs=len(shapes), flag=flag)
-    known = ", ".join(("digits", *KERAS_DATASETS))
-    what = "is a file of another kind" if path.exists() else "is neither a file, a folder nor a known name"
-    raise BadInput(
-        f"{flag} {spec!r} {what}; give an .npz file, a folder of images, module:function, or one of {known}."
-    )
+    return read_function(spec, inputs=len(shapes), flag=flag)
 
 
 def _check_inputs(dataset: Dataset, shapes: tuple[Shape, ...], flag: str) -> None:

@@ -14,8 +14,6 @@ from compiler.evidence.dataset import Dataset
 
 def read_npz(path: Path, *, inputs: int, flag: str) -> Dataset:
     """`x`, or `x0`, `x1`, … for a network of several inputs, and `y` if it is there."""
-    if not path.is_file():
-        raise BadInput(f"{flag} {path} does not exist; give the path of an .npz file.")
     keys = ["x"] if inputs == 1 else [f"x{i}" for i in range(inputs)]
     try:
         with path.open("rb") as file:  # numpy leaves a file open that turns out to be broken

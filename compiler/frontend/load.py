@@ -20,12 +20,10 @@ import keras
 import numpy as np
 
 from compiler.errors import BadInput, CompilerError, UnsupportedModel
+from compiler.frontend.file_kind import file_kind
 from compiler.frontend.graph import emit, graph_of, unpack
 from compiler.frontend.import_tflite import Imported, import_tflite
 from compiler.frontend.mend_config import mend_config
-from compiler.tflite.flatbuffer import IDENTIFIER
-
-_HDF5, _ZIP = b"\x89HDF\r\n\x1a\n", b"PK\x03\x04"
 
 
 def load(path: str | Path, *, model_name: str | None = None, input_shape: tuple[int, ...] | None = None) -> keras.Model:
@@ -46,7 +44,7 @@ def load_with_ranges(
 ) -> Imported:
     """As `load`, with the ranges that an int8 `.tflite` carries."""
     path, quantized = Path(path), None
-    kind = _kind(path)
+    kind = file_kind(path)
     if kind == "weights":
         model = _from_weights(path, model_name, input_shape)
     elif model_name is not None:
@@ -63,41 +61,6 @@ def load_with_ranges(
     if not isinstance(model, keras.Sequential) and unpack(model.input) is not model.input:
         model = keras.Model(unpack(model.input), model.output, name=model.name)  # else Keras warns of every lone array
     return Imported(model, quantized)
-
-
-def _kind(path: Path) -> str:
-    """One of "archive" (`.keras`), "hdf5" (a whole model), "weights" and "tflite"."""
-    if path.is_dir():
-        raise BadInput(f"{path} is a folder (a SavedModel?); save the model with model.save('network.keras')")
-    if not path.is_file():
-        raise BadInput(f"{path} does not exist; check --input_path")
-    try:
-        with path.open("rb") as file:
-            head = file.read(8)
-    except OSError as error:
-        raise BadInput(f"{path} can't be read ({error.strerror}); check its permissions") from error
-    if head.startswith(_ZIP):
-        try:
-            with zipfile.ZipFile(path) as archive:
-                damaged = archive.testzip()
-                if damaged is None and "config.json" in archive.namelist():
-                    return "archive"
-        except zipfile.BadZipFile:
-            damaged = "its table of contents"
-        if damaged is not None:
-            raise BadInput(f"{path} is damaged or truncated ({damaged}); copy it again from its source")
-        raise BadInput(f"{path} is a zip but not a .keras file; save the model with model.save('network.keras')")
-    if head == _HDF5:
-        try:
-            with h5py.File(path, "r") as file:
-                return "hdf5" if "model_config" in file.attrs else "weights"
-        except OSError as error:
-            raise BadInput(f"{path} is damaged or truncated ({error}); copy it again from its source") from error
-    if head[4:] == IDENTIFIER:
-        return "tflite"
-    raise BadInput(
-        f"{path} is neither a .keras nor an HDF5 nor a TFLite file; save the model with model.save('network.keras')"
-    )
 
 
 def _from_archive(path: Path) -> keras.Model:

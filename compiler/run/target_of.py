@@ -7,7 +7,6 @@ from compiler.backend.targets.ethos_u import EthosU
 from compiler.backend.targets.target import Target
 from compiler.errors import BadInput
 from compiler.options import Options
-from compiler.solver.candidates import menu_of
 
 
 def target_of(options: Options) -> Target:
@@ -28,7 +27,6 @@ def target_of(options: Options) -> Target:
             f"--keep_target_files: {target.name} runs the .tflite as it is, and its tool writes nothing else; leave it "
             "out, or take --target xcore or ethos_u."
         )
-    if options.pruning_structure != "auto":
-        for structure, _ in menu_of(options.compression_type, options.pruning_structure, options.block_size).structures:
-            target.refuse_structure(structure)
+    if options.pruning_structure != "auto" and options.compression_type in ("hybrid", "spars"):
+        target.refuse_structure(options.pruning_structure)
     return target

@@ -5,23 +5,14 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-import numpy as np
-
 from compiler.backend.stored_bytes import macs, stored_bytes
 from compiler.backend.targets import TARGETS
-from compiler.backend.verify import check_operators, run
-from compiler.datafree.study import Study, divided
+from compiler.backend.verify import check_operators
 from compiler.errors import CheckFailed
-from compiler.frontend.read_network import read_network
-from compiler.options import Options
 from compiler.report.progress import Progress
 from compiler.report.read_report import read_report
 from compiler.result import Result
-from compiler.run.cache import Cache
-from compiler.run.calibration_inputs import calibration_inputs
-from compiler.run.examples import held_out_examples
 from compiler.run.plan_json import read_plan
-from compiler.run.plan_options import plan_options
 from compiler.types import Plan
 
 
@@ -43,7 +34,9 @@ def verify_file(
         checks.append(belongs(plan, report))
     source = input_path or Path(report.input_path)
     if source.is_file() and plan is not None:
-        checks.append(answers(tflite, report, plan, source, model_name, progress))
+        from compiler.run.verify_answers import verify_answers  # Keras, where all else has been found in order
+
+        checks.append(verify_answers(tflite, report, plan, source, model_name, progress))
     return checks
 
 
@@ -98,32 +91,3 @@ def belongs(plan: Plan, report: Result) -> str:
         if rows.get(name) != (choice.chain, choice.ranks, choice.structure):
             raise CheckFailed(f"plan and report differ in what layer '{name}' became; give those of one run.")
     return f"plan and report agree on {len(plan.choices)} layers"
-
-
-def answers(tflite: bytes, report: Result, plan: Plan, source: Path, model_name: str | None, progress: Progress) -> str:
-    """The file beside the network that it was made from, on the held-out calibration inputs of that run; where those
-    can't be had again, it says so."""
-    options = plan_options(Options(input_path=source, output_path=Path(report.output_path)), plan)
-    progress.stage("Reading the network")
-    network = read_network(source, model_name=model_name, input_shape=None, exclude=options.exclude)
-    if network.hash != report.provenance.model_hash:
-        raise CheckFailed(f"the file was made from another network than '{source}'; give that one with --input_path.")
-    inputs, _ = calibration_inputs(network, options, Cache(), progress)
-    teaching, held_out = divided(inputs)
-    if Study(teaching, held_out, "", {}, {}, {}).calibration_hash != report.provenance.calibration_hash:
-        return (
-            "its answers can't be compared: the run was calibrated on other inputs "
-            f"({report.provenance.calibration_source}) than can be made here"
-        )
-    examples = held_out_examples(held_out, network.classifier)
-    outputs = run(tflite, list(held_out))
-    if not all(np.all(np.isfinite(z)) for z in outputs):
-        raise CheckFailed("the file's outputs are not finite on its own calibration inputs; make it anew.")
-    seen = examples.judge(examples.outputs_of(network.normal), outputs, "report")
-    said = report.evidence
-    if said.tier == "estimated" and abs(seen.loss - said.loss) > 1e-3:
-        raise CheckFailed(
-            f"on synthetic inputs the file has a {seen.metric} of {100 * seen.loss:.2f} %, the report says "
-            f"{100 * said.loss:.2f} %; was it made on another machine?"
-        )
-    return f"{seen.metric} with the network on {seen.examples} synthetic inputs: {100 * seen.loss:.2f} %"

@@ -20,6 +20,9 @@ def run(words: Sequence[str]) -> None:
     """The verb; raises what `analyze` raises."""
     options = parse(words, "python -m compiler inspect", WHAT, writes=False)
     check_input(options)
+    from compiler.run.check_first import check_first
+
+    check_first(options)
     with quietly(options) as progress:
         from compiler.library import Analysis
         from compiler.pipeline import analyse

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -35,11 +36,17 @@ def run(words: Sequence[str]) -> None:
         raise BadInput(f"--workers is {workers}; give the number of rows to do at a time, 1 or more.")
     jobs = max(1, available_cores() // workers) if cluster is None else 1
     asked = Options(**{"jobs": jobs, **given}, input_path=networks[0], output_path=folder / "row.tflite")
-    with quietly(asked) as progress:
-        from compiler.sweep.rows import rows
-        from compiler.sweep.sweep import PAGE, sweep
+    from compiler.run.check_first import check_network, check_sources
+    from compiler.sweep.rows import rows
+    from compiler.sweep.sweep import PAGE, sweep
 
-        found = sweep(rows(asked, networks=networks, **axes), cluster=cluster, workers=workers, progress=progress)
+    todo = rows(asked, networks=networks, **axes)
+    check_sources(asked)
+    for network in networks:
+        check_network(replace(asked, input_path=network))
+    make_folder(folder)
+    with quietly(asked) as progress:
+        found = sweep(todo, cluster=cluster, workers=workers, progress=progress)
     if asked.json:
         sys.stdout.write(json.dumps([asdict(row) for row in found], indent=2, ensure_ascii=False) + "\n")
     elif not asked.quiet:
@@ -47,6 +54,16 @@ def run(words: Sequence[str]) -> None:
             said = row.refused or f"keeps {100 * row.kept:.1f} %, {row.metric} {100 * row.loss:.2f} % ({row.tier})"  # type: ignore[operator]
             print(f"{row.name}: {said}")
         print(folder / PAGE)
+
+
+def make_folder(folder: Path) -> None:
+    """The folder of the rows' records, and with it `folder`. Raises BadInput where it can't be made or written."""
+    try:
+        (folder / "rows").mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder / "rows"):
+            pass
+    except OSError as error:
+        raise BadInput(f"--output_folder {folder} can't be written ({error.strerror}); choose another one.") from None
 
 
 def _parser() -> argparse.ArgumentParser:

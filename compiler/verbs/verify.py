@@ -36,6 +36,8 @@ def run(words: Sequence[str]) -> None:
     given = parser.parse_args(list(words))
     if not given.file.is_file():
         raise BadInput(f"{given.file} does not exist; give the .tflite file of a run.")
+    if given.input_path is not None and not given.input_path.is_file():
+        raise BadInput(f"--input_path {given.input_path} does not exist; give the network's file, or leave it out.")
     options = Options(input_path=given.input_path or given.file, output_path=given.file, quiet=given.quiet)
     with quietly(options) as progress:
         from compiler.run.verify_file import verify_file

@@ -32,6 +32,7 @@ from compiler.backend.targets.cost import (
 from compiler.backend.targets.graph import Graph
 from compiler.backend.targets.latency import Processor, estimate_time
 from compiler.backend.targets.samples import Inputs
+from compiler.backend.targets.tool import missing
 from compiler.errors import BadInput, UnsupportedLayer
 from compiler.result import TargetFigures
 from compiler.types import DENSE, Choice, ConvSite, Cost
@@ -232,6 +233,14 @@ class Target(ABC):
         return whole + Cost(-shared, zero_points - shared)
 
     # --- the tool ---------------------------------------------------------------------------------------------
+
+    def require_tool(self) -> None:
+        """Raise BadInput with the way out unless the tool's packages are installed."""
+        for package in self.packages:
+            try:
+                importlib.metadata.version(package)
+            except importlib.metadata.PackageNotFoundError:
+                raise BadInput(missing(self.tool.partition(" (")[0], package)) from None
 
     @property
     def tool_version(self) -> str:
