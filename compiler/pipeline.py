@@ -20,6 +20,7 @@ from compiler.report.progress import Progress, Silent
 from compiler.result import Result
 from compiler.run.cache import Cache
 from compiler.run.cached_menus import Menus
+from compiler.run.broken_limits import broken_limits
 from compiler.run.calibration_inputs import calibration_inputs
 from compiler.run.configure_tensorflow import configure_tensorflow
 from compiler.run.details_of import details_of
@@ -109,5 +110,6 @@ def finetuned(session: Session, found: Found, hook: Finetune) -> Found:
     kept, asked = share(built.emitted, session.original, session.options.budget), session.options.compression_factor
     if session.options.method == "fixed_params" and not found.replayed and kept > asked:
         notes += (f"fine-tuning gave values to biases that were zero: {100 * kept:.2f} % are kept now",)
+    notes += broken_limits(session, built.emitted)
     evidence = session.measure(built.emitted.tflite, "report")
     return replace(found, built=built, evidence=evidence, notes=notes)

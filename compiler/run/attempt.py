@@ -112,7 +112,7 @@ class Attempts:
             errors = errors if excess is None else added(errors, excess)
             last = built.emitted, kept, excess
         if excess is not None:
-            self.refuse_excess(built.emitted, excess)
+            self.refuse_excess(excess)
         self.kept[built.emitted.tflite] = limits, factor
         return built
 
@@ -159,15 +159,16 @@ class Attempts:
                 f"{np.ceil(1e4 * kept) / 1e4:.4f}; ask for that or more, or allow more structures."
             )
         if excess is not None:
-            self.refuse_excess(emitted, excess)
+            self.refuse_excess(excess)
 
-    def refuse_excess(self, emitted: Emitted, excess: Limits) -> None:
+    def refuse_excess(self, excess: Limits) -> None:
         """Raise Infeasible where what is broken is a flag's limit, and not only a wish."""
         for name, flag in FLAGS.items():
             over, asked = getattr(excess, name), getattr(self.asked, name)
             if over and asked is not None:
+                needed = f"{asked + over:.4g}" if name == "latency_ratio" else f"{asked + over:.0f}"
                 raise Infeasible(
-                    f"{flag} {asked:g} can't be met: the nearest file needs {asked + over:.6g} "
+                    f"{flag} {asked:.12g} can't be met: the nearest file needs {needed} "
                     f"({self.session.target.tool}); ask for that or more, or let more of the network be kept."
                 )
 

@@ -1,0 +1,20 @@
+"""Which of the flags' limits a file breaks that nobody can correct any more."""
+
+from __future__ import annotations
+
+from compiler.run.attempt import Attempts
+from compiler.run.session import Emitted, Session
+from compiler.solver.reach import FLAGS
+
+
+def broken_limits(session: Session, emitted: Emitted) -> tuple[str, ...]:
+    """One sentence for each: fine-tuning comes after the search, so that its file is measured but not searched again."""
+    attempts = Attempts(session, {}, session.options.budget)
+    excess = attempts.excess(emitted, attempts.asked)
+    if excess is None:
+        return ()
+    return tuple(
+        f"fine-tuning changed the file: it needs {over:.6g} more than {flag} {getattr(attempts.asked, name):.12g}"
+        for name, flag in FLAGS.items()
+        if (over := getattr(excess, name))
+    )
