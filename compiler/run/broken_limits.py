@@ -8,7 +8,7 @@ from compiler.solver.reach import FLAGS
 
 
 def broken_limits(session: Session, emitted: Emitted) -> tuple[str, ...]:
-    """One sentence for each: fine-tuning comes after the search, so that its file is measured but not searched again."""
+    """One sentence for each: fine-tuning comes after the search, so that its file is measured, not searched again."""
     attempts = Attempts(session, {}, session.options.budget)
     excess = attempts.excess(emitted, attempts.asked)
     if excess is None:
