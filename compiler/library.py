@@ -33,6 +33,7 @@ from compiler.run.cached_menus import Menus
 from compiler.run.finished import Finished, plan_of
 from compiler.run.front import FrontPoint, front_of, solve
 from compiler.run.layers import LayerFacts, layers_of
+from compiler.run.name_arguments import name_arguments
 from compiler.run.plan_json import plan_json
 from compiler.run.plan_options import plan_options
 from compiler.run.search import offer
@@ -78,13 +79,15 @@ class Analysis:
         ((budget, factor),) = given.items()
         if not 0 < factor <= 1:
             raise BadInput(f"{budget}={factor:g} is no share to keep; give a number above 0 and up to 1, such as 0.5.")
-        solution = solve(self.session, self._offered, budget, factor)
+        with name_arguments({"compression_factor": budget}):
+            solution = solve(self.session, self._offered, budget, factor)
         return plan_of(self.session, solution.choices, solution.predicted_loss)
 
     def compress(self, plan: Plan | None = None, *, finetune: Callable[[Any], Any] | None = None) -> Compressed:
         """`compiler.compress` of the network that was analysed, without analysing it again."""
         began = time.monotonic() - self.seconds
-        done = finish(self.session, plan, self._offered, finetune=finetune, began=began)
+        with name_arguments():
+            done = finish(self.session, plan, self._offered, finetune=finetune, began=began)
         return Compressed(done, self.session.options)
 
     @cached_property
@@ -128,7 +131,8 @@ class Compressed:
         if path.suffix != ".tflite":
             raise BadInput(f"{path} does not end in .tflite; name a file such as {path.stem}.tflite.")
         result = replace(self.result, output_path=str(path))
-        write_result(replace(self.options, output_path=path), replace(self.done, result=result))
+        with name_arguments({"output_path": "path"}):
+            write_result(replace(self.options, output_path=path), replace(self.done, result=result))
         return path
 
     def report(self, path: str | Path) -> Path:
@@ -136,12 +140,14 @@ class Compressed:
 
         Raises BadInput where `path` can't be written.
         """
-        write_files({Path(path): page(self.result).encode()})
+        with name_arguments({"output_path": "path"}):
+            write_files({Path(path): page(self.result).encode()})
         return Path(path)
 
     def save_plan(self, path: str | Path) -> Path:
         """Write the plan alone as JSON; returns `path`. Raises BadInput where `path` can't be written."""
-        write_files({Path(path): plan_json(self.plan).encode()})
+        with name_arguments({"output_path": "path"}):
+            write_files({Path(path): plan_json(self.plan).encode()})
         return Path(path)
 
 
@@ -167,7 +173,8 @@ def analyze(
     Raises BadInput for a bad option, UnsupportedModel for a network that can't be read. Takes from seconds to a minute
     or two, most of it for synthetic inputs, which are kept for the next time.
     """
-    return _analyze(model, _options(model, target, options), evaluate, progress)
+    with name_arguments():
+        return _analyze(model, _options(model, target, options), evaluate, progress)
 
 
 def compress(
@@ -194,12 +201,13 @@ def compress(
     Raises BadInput, UnsupportedModel, Infeasible where the budget can't be met, CheckFailed where a check of the
     emitted file fails.
     """
-    asked = _options(model, options.pop("target", plan.target if plan else "mobile"), options)
-    if plan is not None:
-        asked = plan_options(asked, plan)
-    analysis = _analyze(model, asked, evaluate, progress)
-    began = time.monotonic() - analysis.seconds
-    return Compressed(finish(analysis.session, plan, finetune=finetune, began=began), asked)
+    with name_arguments():
+        asked = _options(model, options.pop("target", plan.target if plan else "mobile"), options)
+        if plan is not None:
+            asked = plan_options(asked, plan)
+        analysis = _analyze(model, asked, evaluate, progress)
+        began = time.monotonic() - analysis.seconds
+        return Compressed(finish(analysis.session, plan, finetune=finetune, began=began), asked)
 
 
 def _analyze(model: Any, options: Options, evaluate: Evaluate | None, progress: bool | Progress) -> Analysis:
@@ -215,7 +223,7 @@ def _options(model: Any, target: str, given: dict[str, Any]) -> Options:
     unknown = [name for name in given if name not in known]
     if unknown:
         raise BadInput(f"there is no option {unknown[0]!r}; use one of {', '.join(known)}.")
-    refuse_unread(given, flag="")
+    refuse_unread(given)
     path = Path(model) if isinstance(model, str | Path) else Path(str(getattr(model, "name", "model")))
     for name in ("calibration_data", "data"):
         if name in given and isinstance(given[name], Path):

@@ -175,19 +175,18 @@ class Options:
             raise BadInput("--evaluate scores the examples of --data, which is missing; give both.")
 
 
-def refuse_unread(given: Mapping[str, object], flag: str = "--") -> None:
-    """Raise `BadInput` for a block size among the options `given` that none of the others reads; `flag` stands before
-    the names in the sentence."""
+def refuse_unread(given: Mapping[str, object]) -> None:
+    """Raise `BadInput` for a block size among the options `given` that none of the others reads."""
     structure, kind = given.get("pruning_structure", "auto"), given.get("compression_type", "hybrid")
     if "block_size" not in given:
         return
     if structure not in ("auto", "block"):
-        why = f"{flag}pruning_structure auto or block, not by {structure}"
+        why = f"--pruning_structure auto or block, not by {structure}"
     elif kind in ("tucker", "tucker4"):
-        why = f"{flag}compression_type hybrid or spars, not by {kind}"
+        why = f"--compression_type hybrid or spars, not by {kind}"
     else:
         return
-    raise BadInput(f"{flag}block_size is read by {why}; change that, or leave it out.")
+    raise BadInput(f"--block_size is read by {why}; change that, or leave it out.")
 
 
 def _listed(numbers: tuple[float, ...]) -> str:
