@@ -53,6 +53,13 @@ METHODS: dict[str, Method] = {
     "ours, channel": ours(pruning_structure="channel"),
     "ours, block": ours(pruning_structure="block"),
     "ours, low rank only": ours(compression_type="tucker"),
+    "tf-hybrid-pruning": Method("benchmarks.peers.tf_hybrid:tf_hybrid", "Poluektov 2023, from its README"),
+    "Tucker-2, VBMF ranks": Method("benchmarks.peers.tucker_vbmf:tucker_vbmf", "Kim et al. 2016"),
     "Tucker-2, one ratio": Method("benchmarks.peers.tucker_ratio:tucker_ratio", "Kim et al. 2016, ranks by one ratio"),
+    "activation-aware SVD": Method("benchmarks.peers.activation_svd:activation_svd", "Yuan et al. 2023"),
+    "spatial SVD, greedy ratios": Method("benchmarks.peers.spatial_svd:spatial_svd", "AIMET 2020"),
     "magnitude pruning": Method("benchmarks.peers.magnitude:magnitude", "Han et al. 2015, one global threshold"),
+    "filter norms": Method("benchmarks.peers.filter_norm:filter_norm", "Li et al. 2017"),
+    "k-means of filters": Method("benchmarks.peers.kmeans_filters:kmeans_filters", "Ridurre 2019"),
+    "neuron merging": Method("benchmarks.peers.neuron_merging:neuron_merging", "Kim et al. 2020"),
 }

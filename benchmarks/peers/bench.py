@@ -22,9 +22,9 @@ from compiler.flags import parse
 from compiler.frontend.read_network import Network, read_network
 from compiler.report.progress import Silent
 from compiler.run.cache import Cache
+from compiler.run.configure_tensorflow import configure_tensorflow
 from compiler.run.examples import load_examples
 from compiler.run.session import Session
-from compiler.run.set_threads import set_threads
 from compiler.run.target_of import target_of
 from compiler.surgery.set_kernels import kernel_of
 from compiler.types import ConvSite
@@ -89,7 +89,7 @@ def read_bench(network: str, data: str, budget: float, jobs: int, settings: Iter
     bench = NETWORKS[network]
     flags = [f"--input_path={bench.file}", "--output_path=unwritten.tflite", f"--data={bench.data}", *bench.inputs]
     options = parse([*flags, f"--jobs={jobs}", *(f"--{name}={value}" for name, value in settings)])
-    set_threads(jobs)
+    configure_tensorflow(jobs)
     read = read_network(options.input_path, model_name=None, input_shape=None, exclude=None)
     inputs, source = inputs_of(network, read, options, "synthetic" if data == "nothing" else data)
     teaching, held_out = divided(inputs)

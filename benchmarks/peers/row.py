@@ -59,7 +59,7 @@ def measured(
     known = METHODS[method]
     compress = known.load()
 
-    began, granted = time.monotonic(), budget
+    began, processor, granted = time.monotonic(), time.process_time(), budget
     for correction in range(1, CORRECTIONS + 1):
         answer = compress(replace(bench, budget=granted), **dict(known.settings))
         emitted = session.emit(answer.model, answer.blocks)
@@ -69,7 +69,7 @@ def measured(
         granted -= correction * (kept - budget + 1e-4)  # prices are estimates until there is a file
     else:
         raise Infeasible(f"the smallest file that was found keeps {kept:.4f}.")
-    seconds = time.monotonic() - began
+    seconds, processor_seconds = time.monotonic() - began, time.process_time() - processor
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
     evidence = session.measure(emitted.tflite, "report")
@@ -92,6 +92,7 @@ def measured(
         "examples": evidence.examples,
         "classes": bench.network.classes,
         "seconds": seconds,
+        "processor_seconds": processor_seconds,
         "peak_memory_bytes": peak,
         "notes": list(answer.notes),
     }
