@@ -108,7 +108,8 @@ def test_a_budget_at_the_very_sum_of_some_prices_is_kept(case: Case, budget: str
     factor = 1 - saved / getattr(case.original, unit)
     if 0 < factor <= 1 and smallest(case, budget) <= factor:
         solution = solve(case, factor, budget)
-        assert getattr(total(case, solution.choices), unit) <= factor * getattr(case.original, unit)
+        # As a file is judged: the product of factor and total may round below the very sum.
+        assert getattr(total(case, solution.choices), unit) / getattr(case.original, unit) <= factor
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=SLOW)
