@@ -52,6 +52,11 @@ NETWORKS = {
     "mobilenet": shared("mobilenet_v1_025_imagenet.h5", "imagenet_dev", "--input_scale=127.5", "--input_mean=1"),
     "mobilenet_vww": shared("mobilenet_v1_025_vww.h5", "coco100_96x96.npz", "--input_scale=255"),
     "ds_cnn": shared("ds_cnn_kws.h5", "kws_dev.npz"),
+    "resnet8_float_tflite": shared("tflite/pretrainedResnet.tflite", "cifar10_exact_dev.npz"),
+    "resnet8_int8_tflite": shared("tflite/pretrainedResnet_quant.tflite", "cifar10_exact_dev.npz"),
+    "ds_cnn_float_tflite": shared("tflite/kws_ref_model_float32.tflite", "kws_dev.npz"),
+    "ds_cnn_int8_tflite": shared("tflite/kws_ref_model.tflite", "kws_dev.npz"),
+    "mobilenet_vww_int8_tflite": shared("tflite/vww_96_int8.tflite", "coco100_96x96.npz", "--input_scale=255"),
     **{f"digits_{r}": Network(MADE / f"{r}.keras", "digits", trained=(f"--regularize={r}",)) for r in REGIMES},
 }
 
@@ -108,6 +113,12 @@ def targets() -> list[Run]:
     return rows
 
 
+def tflite() -> list[Run]:
+    """MLPerf Tiny's own files as input, float and int8: no BatchNorm is left in them to match inputs to."""
+    networks = [name for name in NETWORKS if name.endswith("_tflite")]
+    return [Run(f"{n} {b:.2f}", n, (f"--compression_factor={b}",)) for n in networks for b in (0.9, 0.7, 0.5)]
+
+
 def quick() -> list[Run]:
     """The carried network alone."""
     return [Run(f"digits {b:.2f}", "digits", (f"--compression_factor={b}",)) for b in (0.7, 0.5, 0.35)]
@@ -125,4 +136,5 @@ SUITES: dict[str, Callable[[], list[Run]]] = {
     "matrix": matrix,
     "regimes": regimes,
     "targets": targets,
+    "tflite": tflite,
 }
