@@ -19,6 +19,7 @@ WORK = 1.0e12
 MOST, LEAST = 320, 32
 MOST_STEPS, LEAST_STEPS = 50, 16
 LARGEST_BATCH_VALUES = 160 * 32 * 32 * 3  # input values in one batch
+LARGEST_BATCH_MACS, LEAST_BATCH = 6.4e10, 16  # a ResNet-50 of 224×224 keeps 2.5 GB for 16 backward passes
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ def effort(macs: int, input_values: int) -> Effort:
     steps = int(np.clip(WORK / (count * max(macs, 1)), LEAST_STEPS, MOST_STEPS))
     batches = max(1, -(-count * input_values // LARGEST_BATCH_VALUES))
     batch = max(min(LEAST, count), -(-count // batches))
+    batch = min(batch, max(LEAST_BATCH, int(LARGEST_BATCH_MACS / max(macs, 1))))
     return Effort(count, batch, steps)
 
 
