@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from compiler.run.calibration_inputs import LEAST, LEAST_BATCH, MOST, MOST_STEPS, effort
@@ -25,7 +27,7 @@ def test_large_networks_get_fewer_inputs_in_smaller_batches(macs: int, values: i
 
 def test_more_arithmetic_never_buys_more() -> None:
     efforts = [effort(10**exponent, 3072) for exponent in range(5, 12)]
-    for more, less in zip(efforts, efforts[1:], strict=False):
+    for more, less in itertools.pairwise(efforts):
         assert more.count >= less.count
         assert more.batch >= less.batch
         assert more.count * more.steps >= less.count * less.steps
