@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from compiler.errors import BadInput
 from compiler.flags import Parser
 
 WHAT = "Draw the page of a report from its JSON; what a run writes as <name>.report.html is the same."
@@ -23,7 +24,10 @@ def run(words: Sequence[str]) -> None:
     from compiler.report.read_report import read_report
     from compiler.run.write_files import write_files
 
+    drawn = page(read_report(given.report))
     path = given.output_path or given.report.with_suffix(".html")
-    write_files({path: page(read_report(given.report)).encode()})
+    if path.exists() and path.samefile(given.report):
+        raise BadInput(f"--output_path {path} is the report itself; name another file for the page.")
+    write_files({path: drawn.encode()})
     if not given.quiet:
         print(path)

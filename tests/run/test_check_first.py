@@ -50,9 +50,9 @@ CASES = (
         "--input_path {f}/net.keras --output_folder {f}/net.keras",
         "net.keras can't be written (Not a d",
     ),
-    ("verify", "{f}/net.tflite", "net.report.json' is no report"),
+    ("verify", "{f}/net.tflite", "net.report.json' does not exist"),
     ("verify", "{f}/net.tflite --input_path {f}/absent.keras", "absent.keras does not exist"),
-    ("report", "{f}/absent.report.json", "is no report"),
+    ("report", "{f}/absent.report.json", "does not exist; give the .report.json"),
 )
 CODE = """
 import contextlib, io, json, sys

@@ -72,6 +72,11 @@ def test_a_run_leaves_its_page_and_the_verb_draws_it_again(folder: Path, capfd: 
     assert main(["report", str(folder / "odd.json")]) == 2
     assert "is no report" in capfd.readouterr().err
     assert not (folder / "odd.html").exists()
+    report = folder / "half.report.json"
+    before = report.read_bytes()
+    assert main(["report", str(report), "--output_path", str(report)]) == 2
+    assert "is the report itself; name another" in capfd.readouterr().err
+    assert report.read_bytes() == before
 
 
 def test_no_html_leaves_it_out(folder: Path) -> None:
