@@ -103,7 +103,7 @@ def environment() -> Any:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    made.filters.update(percent=percent, number=number, kernel=kernel, times=times)
+    made.filters.update(percent=percent, number=number, kernel=kernel, times=times, setting=setting)
     return made
 
 
@@ -171,6 +171,13 @@ def number(value: float | None, unit: str = "") -> str:
 def kernel(shape: Sequence[int]) -> str:
     """HWIO → "3×3, 16→32"."""
     return "{}×{}, {}→{}".format(*shape) if len(shape) == 4 else times(shape)
+
+
+def setting(value: str) -> str:
+    """A setting as plans hold it, in words: "None" → "not given", "(4, 4)" → "4,4"."""
+    if value == "None":
+        return "not given"
+    return value[1:-1].replace(" ", "") if value.startswith("(") and value.endswith(")") else value
 
 
 def times(shape: Sequence[int]) -> str:

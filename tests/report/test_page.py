@@ -65,6 +65,13 @@ def test_what_is_no_file_is_called_none(result: Result) -> None:
     assert "bytes of constants in flash" in said(page(on_c))
 
 
+def test_settings_are_said_in_words(result: Result) -> None:
+    settings = (("exclude", "None"), ("block_size", "(4, 4)"), ("io", "int8"))
+    text = said(page(replace(result, provenance=replace(result.provenance, settings=settings))))
+    assert "exclude not given block_size 4,4 io int8" in text
+    assert "None" not in text
+
+
 def test_it_needs_nothing_else(result: Result) -> None:
     text = page(detailed(result))
     assert not re.search(r"""(src|href)=["'](?!data:|#)|url\((?!#)|@import|https?://(?!www\.w3\.org/)""", text)
