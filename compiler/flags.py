@@ -157,21 +157,7 @@ def _parser(prog: str, description: str, writes: bool) -> argparse.ArgumentParse
         "bytes",
         BUDGETS,
     )
-    _flag(
-        what,
-        "max_file_bytes",
-        int,
-        "largest file (xcore, ethos_u: what their tool makes of it; c: constants in flash)",
-        "131072",
-    )
-    _flag(what, "max_arena_bytes", int, "most RAM of an inference, as the target's tool counts it", "65536")
-    _flag(
-        what,
-        "max_latency_ratio",
-        float,
-        "longest time, as a share of the original's on the target; a clock (mobile) may read 5 %% more",
-        "1",
-    )
+    add_limit_flags(what)
     _flag(
         what,
         "compression_type",
@@ -226,6 +212,25 @@ def add_data_flags(group: argparse._ActionsContainer) -> None:
     _flag(group, "input_scale", float, "the network is fed (x / input_scale - input_mean) / input_std", "255")
     _flag(group, "input_mean", _numbers, "one number, or one a channel", ".485,.456,.406")
     _flag(group, "input_std", _numbers, "one number, or one a channel", ".229,.224,.225")
+
+
+def add_limit_flags(group: argparse._ActionsContainer) -> None:
+    """The flags that say what the file may cost on its target."""
+    _flag(
+        group,
+        "max_file_bytes",
+        int,
+        "largest file (xcore, ethos_u: what their tool makes of it; c: constants in flash)",
+        "131072",
+    )
+    _flag(group, "max_arena_bytes", int, "most RAM of an inference, as the target's tool counts it", "65536")
+    _flag(
+        group,
+        "max_latency_ratio",
+        float,
+        "longest time, as a share of the original's on the target; a clock (mobile) may read 5 %% more",
+        "1",
+    )
 
 
 def _flag(

@@ -13,8 +13,16 @@ from typing import TypeVar
 
 from compiler.cli import quietly
 from compiler.errors import BadInput
-from compiler.flags import Parser, add_data_flags, joined
-from compiler.options import BUDGETS, COMPRESSION_TYPES, PRUNING_STRUCTURES, TARGETS, Options, available_cores
+from compiler.flags import Parser, add_data_flags, add_limit_flags, joined
+from compiler.options import (
+    BUDGETS,
+    COMPRESSION_TYPES,
+    PRUNING_STRUCTURES,
+    RECOVERIES,
+    TARGETS,
+    Options,
+    available_cores,
+)
 
 WHAT = (
     "Compress every network for every target, type, structure and factor. A row that is done is not done again: the "
@@ -25,13 +33,15 @@ T = TypeVar("T")
 
 def run(words: Sequence[str]) -> None:
     """The verb; raises BadInput for a flag, a network or a cluster that can't be used."""
-    given = vars(_parser().parse_args(joined(words)))
+    given = vars(sweep_parser().parse_args(joined(words)))
     folder, networks = given.pop("output_folder"), given.pop("input_path")
     for network in networks:
         if not network.is_file():
             raise BadInput(f"--input_path {network} does not exist; give the paths of .keras, .h5 or .tflite files.")
     axes = {name: given.pop(name) for name in ("factors", "structures", "types", "targets")}
     cluster, workers = given.pop("cluster", None), given.pop("workers", 1)
+    if "eval_samples" in given and "data" not in given:
+        raise BadInput("--eval_samples caps the examples of --data, which is missing; give both or neither.")
     if workers < 1:
         raise BadInput(f"--workers is {workers}; give the number of rows to do at a time, 1 or more.")
     jobs = max(1, available_cores() // workers) if cluster is None else 1
@@ -66,41 +76,62 @@ def make_folder(folder: Path) -> None:
         raise BadInput(f"--output_folder {folder} can't be written ({error.strerror}); choose another one.") from None
 
 
-def _parser() -> argparse.ArgumentParser:
+def sweep_parser() -> argparse.ArgumentParser:
+    """Its flags, each with its default and an example."""
     parser = Parser(
-        prog="python -m compiler sweep", description=WHAT, allow_abbrev=False, argument_default=argparse.SUPPRESS
+        prog="python -m compiler sweep",
+        description=WHAT,
+        epilog="For example: python -m compiler sweep --input_path models/digits.keras --output_folder out/sweep "
+        "--factors 0.5,0.25 --types hybrid,tucker --targets mobile,xcore --max_latency_ratio 1 --data digits",
+        allow_abbrev=False,
+        argument_default=argparse.SUPPRESS,
     )
     parser.add_argument(
-        "--input_path", type=Path, nargs="+", required=True, metavar="PATH", help="networks; example: a.keras b.h5"
-    )
+        "--input_path", type=Path, nargs="+", required=True, metavar="PATH",
+        help="networks [required; example: --input_path a.keras b.h5]",
+    )  # fmt: skip
     parser.add_argument(
-        "--output_folder", type=Path, required=True, metavar="PATH", help="all rows and index.html; example: out/sweep"
-    )
+        "--output_folder", type=Path, required=True, metavar="PATH",
+        help="all rows and index.html [required; example: --output_folder out/sweep]",
+    )  # fmt: skip
     parser.add_argument(
-        "--factors",
-        type=_list(float),
-        default=[0.7, 0.5, 0.3],
-        metavar="X,…",
-        help="shares kept [default: 0.7,0.5,0.3]",
-    )
-    for name, allowed, default in (
-        ("structures", PRUNING_STRUCTURES, "auto"),
-        ("types", COMPRESSION_TYPES, "hybrid"),
-        ("targets", TARGETS, "mobile"),
+        "--factors", type=_list(float), default=[0.7, 0.5, 0.3], metavar="X,…",
+        help="shares kept [default: 0.7,0.5,0.3; example: --factors 0.5,0.25]",
+    )  # fmt: skip
+    for name, allowed, default, example in (
+        ("structures", PRUNING_STRUCTURES, "auto", "auto,block"),
+        ("types", COMPRESSION_TYPES, "hybrid", "hybrid,tucker"),
+        ("targets", TARGETS, "mobile", "mobile,xcore"),
     ):
         parser.add_argument(
             f"--{name}", type=_list(str, allowed), default=[default], metavar="A,…",
-            help=f"of {', '.join(allowed)} [default: {default}]",
+            help=f"of {', '.join(allowed)} [default: {default}; example: --{name} {example}]",
         )  # fmt: skip
-    parser.add_argument("--budget", choices=BUDGETS, help="what factors count [default: params]")
-    parser.add_argument("--recover", choices=("none", "synthetic"), help="win accuracy back [default: none]")
-    parser.add_argument("--seed", type=int, metavar="N", help="of everything random [default: 0]")
+    parser.add_argument(
+        "--budget", choices=BUDGETS, help="what factors count [default: params; example: --budget bytes]"
+    )
+    add_limit_flags(parser)
+    parser.add_argument(
+        "--recover", choices=RECOVERIES, help="win accuracy back [default: none; example: --recover synthetic]"
+    )
+    parser.add_argument("--seed", type=int, metavar="N", help="of everything random [default: 0; example: --seed 1]")
     add_data_flags(parser)
-    parser.add_argument("--workers", type=int, metavar="N", help="rows done at a time on this machine [default: 1]")
-    parser.add_argument("--cluster", metavar="URL", help="do the rows on a Dask cluster; example: dask://10.0.0.5:8786")
-    parser.add_argument("--no_cache", action="store_true", help="make synthetic inputs anew for each row")
-    parser.add_argument("--quiet", action="store_true", help="print errors only")
-    parser.add_argument("--json", action="store_true", help="print the rows as JSON")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="rows done at a time on this machine [default: 1; example: --workers 2]",
+    )
+    parser.add_argument(
+        "--cluster", metavar="URL",
+        help="do the rows on a Dask cluster [default: none; example: --cluster dask://10.0.0.5:8786]",
+    )  # fmt: skip
+    for name, what in (
+        ("no_cache", "make synthetic inputs anew for each row"),
+        ("quiet", "print errors only"),
+        ("json", "print the rows as JSON"),
+    ):
+        parser.add_argument(f"--{name}", action="store_true", help=f"{what} [default: no; example: --{name}]")
     return parser
 
 
