@@ -90,7 +90,9 @@ def test_verify_checks_everything_again(folder: Path, capfd: pytest.CaptureFixtu
     assert main(["verify", str(folder / "half.tflite"), "--json"]) == 0
     checks = json.loads(capfd.readouterr().out)["checks"]
     assert len(checks) == 5
-    assert "disagreement with the network" in checks[-1]
+    assert (
+        "disagreement with the network on 64 inputs held out of its calibration (320 synthetic inputs, " in checks[-1]
+    )
     assert main(["verify", str(folder / "half.tflite")]) == 0
     assert capfd.readouterr().out.splitlines() == [f"ok: {check}" for check in checks]
 
@@ -125,6 +127,23 @@ def test_a_run_on_other_inputs_is_not_compared(folder: Path, tmp_path: Path, cap
         replaced(tmp_path / f"v{suffix}", known, "0" * len(known))
     assert main(["verify", str(tmp_path / "v.tflite")]) == 0
     assert "its answers can't be compared: the run was calibrated on other inputs" in capfd.readouterr().out
+
+
+def test_inputs_of_ones_own_are_not_called_synthetic(
+    folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "own.npz"
+    own.write_bytes((folder / "val.npz").read_bytes())
+    flags = ["--jobs", "2", "--compression_type", "tucker", "--calibration_data", str(own), "--quiet", "--no_html"]
+    paths = ["--input_path", str(folder / "net.keras"), "--output_path", str(tmp_path / "v.tflite")]
+    assert main(["compress", *paths, *flags]) == 0
+    assert main(["verify", str(tmp_path / "v.tflite")]) == 0
+    last = capfd.readouterr().out.splitlines()[-1]
+    assert "on 32 inputs held out of its calibration (160 inputs of own.npz): " in last
+    assert "synthetic" not in last
+    own.unlink()
+    assert main(["verify", str(tmp_path / "v.tflite")]) == 0
+    assert "its answers can't be compared" in capfd.readouterr().out
 
 
 def replaced(path: Path, old: str, new: str) -> None:
