@@ -20,9 +20,16 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(READY)  ## every method on every network, side by side: many hours, and it goes on where it stopped
+bench: $(READY) out/peers/venv/.installed  ## every method on every network: many hours, and it goes on where it stopped
 	$(BIN)/python benchmarks/compare.py
+	$(BIN)/python benchmarks/cost.py
+	$(BIN)/python benchmarks/solver_bench.py
 	$(BIN)/python benchmarks/compare_tables.py
+
+out/peers/venv/.installed: $(READY) benchmarks/requirements-peers.txt  # the packages of the comparison, 8 GB
+	$(BIN)/python -m venv out/peers/venv
+	out/peers/venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement benchmarks/requirements-peers.txt
+	@touch $@
 
 bench-quick: $(READY)  ## the same on the carried network alone: under ten minutes
 	$(BIN)/python benchmarks/compare.py --suite quick --again

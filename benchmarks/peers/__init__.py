@@ -62,4 +62,10 @@ METHODS: dict[str, Method] = {
     "filter norms": Method("benchmarks.peers.filter_norm:filter_norm", "Li et al. 2017"),
     "k-means of filters": Method("benchmarks.peers.kmeans_filters:kmeans_filters", "Ridurre 2019"),
     "neuron merging": Method("benchmarks.peers.neuron_merging:neuron_merging", "Kim et al. 2020"),
+    "tensorflow-model-optimization": Method(
+        "benchmarks.peers.elsewhere:tfmot_magnitude", "0.8.1 on tf-keras, magnitude"
+    ),
+    "model-compression-toolkit": Method("benchmarks.peers.elsewhere:mct_pruning", "2.6.1, structured pruning, torch"),
+    "Torch-Pruning": Method("benchmarks.peers.elsewhere:torch_pruning", "1.6.1, converted network", ("nothing",)),
+    "ai-edge-quantizer, int4": Method("benchmarks.peers.elsewhere:edge_quantizer", "0.10.0, kernels in 4 bits"),
 }

@@ -35,11 +35,12 @@ BlockShapes = tuple[tuple[int, int], ...]
 @dataclass(frozen=True, eq=False)
 class Answer:
     """What a method makes of a network: the Keras model that is quantized, the block shapes of its sparse kernels, and
-    what has to be said of it."""
+    what has to be said of it. `tflite`: a file of its own making, in the place of all that."""
 
     model: keras.Model
     blocks: BlockShapes = ()
     notes: tuple[str, ...] = ()
+    tflite: bytes | None = None
 
 
 @dataclass(frozen=True, eq=False)

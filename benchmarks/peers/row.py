@@ -62,10 +62,12 @@ def measured(
     began, processor, granted = time.monotonic(), time.process_time(), budget
     for correction in range(1, CORRECTIONS + 1):
         answer = compress(replace(bench, budget=granted), **dict(known.settings))
-        emitted = session.emit(answer.model, answer.blocks)
+        emitted = session.emit(answer.model, answer.blocks) if answer.tflite is None else foreign(answer.tflite)
         kept = emitted.figures.stored_weight_bytes / original.figures.stored_weight_bytes
         if kept <= budget:
             break
+        if answer.tflite is not None:
+            raise Infeasible(f"its file keeps {kept:.4f}, and there is nothing to set.")
         granted -= correction * (kept - budget + 1e-4)  # prices are estimates until there is a file
     else:
         raise Infeasible(f"the smallest file that was found keeps {kept:.4f}.")
@@ -96,6 +98,27 @@ def measured(
         "peak_memory_bytes": peak,
         "notes": list(answer.notes),
     }
+
+
+def foreign(tflite: bytes) -> Any:
+    """A file that another tool has made, as if it were of our own emitting; all constants but shapes are weights."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    from compiler.backend.stored_bytes import macs
+    from compiler.result import StoredFigures
+    from compiler.run.session import Emitted
+    from compiler.tflite import flatbuffer
+
+    model = flatbuffer.read(tflite)
+    used = {
+        t.buffer: len(model.buffers[t.buffer].data)
+        for graph in model.subgraphs
+        for t in graph.tensors
+        if model.buffers[t.buffer].data is not None
+        and (t.type != schema.TensorType.INT32 or (t.quantization is not None and t.quantization.scale is not None))
+    }
+    weights = sum(used.values())
+    return Emitted(tflite, None, StoredFigures(weights, weights, len(tflite), macs(tflite)))  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ def test_a_method_has_no_row_for_data_that_it_is_not_given() -> None:
     suite = compare.Suite(("digits",), ("ours", "magnitude pruning"), (0.5,), ("nothing", "synthetic"))
     names = [row.name for row in compare.rows_of(suite, "digits")]
     assert names == ["ours 0.50 synthetic", "magnitude pruning 0.50 nothing", "magnitude pruning 0.50 synthetic"]
+    names = [row.name for row in compare.rows_of(replace(suite, one=True), "digits")]
+    assert names == ["ours 0.50 synthetic", "magnitude pruning 0.50 nothing"]
 
 
 def test_rows_are_stored_as_they_come_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

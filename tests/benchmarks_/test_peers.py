@@ -22,7 +22,7 @@ from compiler.types import Choice, ConvSite
 from tests.benchmarks_.bench_of import bench_of
 from tests.benchmarks_.test_removal import chain
 
-AFRESH = [name for name in METHODS if METHODS[name].function.startswith("benchmarks.peers.") and "ours" not in name]
+AFRESH = [name for name in METHODS if "elsewhere" not in METHODS[name].function and not name.startswith("ours")]
 
 
 @pytest.fixture(scope="module")
