@@ -148,7 +148,9 @@ def test_target_c_writes_the_network_and_its_source(folder: Path) -> None:
     result = compress(options(folder, "plain", target="c"))
     assert 0.4 < result.kept <= 0.5
     tflite = (folder / "plain.tflite").read_bytes()
-    emitted = compose(tflite)
+    emitted = compose(tflite, borders=("image", "logits"))
+    assert "input   image, (1, 8, 8, 3)" in emitted.texts["model.h"]
+    assert "output  logits, (1, 4)" in emitted.texts["model.h"]
     assert (emitted.weight_bytes, emitted.constant_bytes) == (
         result.compressed.stored_weight_bytes,
         result.compressed.file_bytes,

@@ -24,7 +24,8 @@ from compiler.types import Inventory
 class Network:
     """`normal`: flat and linear, BatchNorms in place. `folded`: BatchNorm folded, every site with a bias. `logits` and
     `normal_logits`: views on them, cut before a final softmax. `hash`: of graph and weights. `quantized`: what the file
-    told of its makers' data, where it was an int8 .tflite."""
+    told of its makers' data, where it was an int8 .tflite. `borders`: names of the inputs, and of the layers that make
+    the outputs, as the network had them."""
 
     normal: keras.Model
     normal_logits: keras.Model
@@ -34,6 +35,7 @@ class Network:
     classifier: bool
     hash: str
     quantized: Quantized | None = None
+    borders: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
 
     @property
     def input_shapes(self) -> tuple[tuple[int, ...], ...]:
@@ -65,7 +67,11 @@ def read_network(
         )
     biased = with_biases(folded, found)
     logits = logits_model(biased)[0]
-    return Network(normal, normal_logits, biased, logits, found, classifier, hash_of(normal), loaded.quantized)
+    borders = (
+        tuple(tensor.name for tensor in loaded.model.inputs),
+        tuple(tensor._keras_history.operation.name for tensor in loaded.model.outputs),
+    )
+    return Network(normal, normal_logits, biased, logits, found, classifier, hash_of(normal), loaded.quantized, borders)
 
 
 def hash_of(model: keras.Model) -> str:

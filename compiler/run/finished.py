@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import keras
 
+from compiler.frontend.read_network import Network
 from compiler.result import Result
 from compiler.run.search import Found
 from compiler.run.session import Session
@@ -23,13 +24,20 @@ class Finished:
     model: keras.Model
     plan: Plan
     result: Result
+    borders: tuple[str, str] | None = None  # what the network calls its one input and its one output
 
 
 def finished(session: Session, found: Found, result: Result) -> Finished:
     """What `found` amounts to."""
     built = found.built
     plan = plan_of(session, built.choices, built.predicted_loss, built.realised.gates)
-    return Finished(built.emitted.tflite, built.emitted.model, plan, result)
+    return Finished(built.emitted.tflite, built.emitted.model, plan, result, borders_of(session.network))
+
+
+def borders_of(network: Network) -> tuple[str, str] | None:
+    """(name of the input, name of the output) as the network had them; None where there is more than one."""
+    inputs, outputs = network.borders
+    return (inputs[0], outputs[0]) if len(inputs) == len(outputs) == 1 else None
 
 
 def plan_of(

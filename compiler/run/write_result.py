@@ -33,7 +33,7 @@ def native_files(options: Options, done: Finished) -> dict[Path, bytes]:
     """What is built for the device, where that is not the TFLite file itself."""
     target = target_of(options)
     wanted = target.is_source or options.keep_target_files
-    files = target.files(done.tflite, options.output_path.stem) if wanted else {}
+    files = target.files(done.tflite, options.output_path.stem, done.borders) if wanted else {}
     return {options.output_path.parent / name: content for name, content in files.items()}
 
 

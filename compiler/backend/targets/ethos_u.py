@@ -118,7 +118,7 @@ class EthosU(Target):
         """Vela's file, in which one custom operator holds the NPU's commands and coded weights."""
         return self.run_vela(tflite, workdir).artefact
 
-    def files(self, tflite: bytes, name: str) -> dict[str, bytes]:
+    def files(self, tflite: bytes, name: str, borders: tuple[str, str] | None = None) -> dict[str, bytes]:
         """The file that Vela writes."""
         with tempfile.TemporaryDirectory() as folder:
             return {f"{name}_vela.tflite": self.compile(tflite, Path(folder))}

@@ -133,9 +133,9 @@ class PlainC(Target):
         """A folder of C99 beside the .tflite, `<name>.c`: the network, its kernels, CMakeLists.txt and main.c."""
         return emit(tflite, workdir).texts["model.c"].encode()
 
-    def files(self, tflite: bytes, name: str) -> dict[str, bytes]:
+    def files(self, tflite: bytes, name: str, borders: tuple[str, str] | None = None) -> dict[str, bytes]:
         """The folder `<name>.c`."""
-        return {f"{name}.c/{file}": text.encode() for file, text in compose(tflite).texts.items()}
+        return {f"{name}.c/{file}": text.encode() for file, text in compose(tflite, borders=borders).texts.items()}
 
     def measure(self, tflite: bytes, inputs: Inputs) -> TargetFigures:
         """Flash and instructions of a Cortex-M4, read from the image that GNU's Arm compiler links and counted by QEMU

@@ -250,9 +250,9 @@ class Target(ABC):
             named = named.replace(package, f"{package} {importlib.metadata.version(package)}")
         return named
 
-    def files(self, tflite: bytes, name: str) -> dict[str, bytes]:
+    def files(self, tflite: bytes, name: str, borders: tuple[str, str] | None = None) -> dict[str, bytes]:
         """What the tool writes for the device, by file name starting with `name`; nothing where the TFLite file itself
-        is flashed."""
+        is flashed. borders: what the network calls its one input and its one output, where that is known."""
         return {}
 
     @abstractmethod

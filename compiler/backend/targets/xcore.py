@@ -99,7 +99,7 @@ class XCore(Target):
         """The file that xcore-opt writes; beside it in `workdir` its C++ (network_xcore.tflite.cpp) and header."""
         return optimise(tflite, workdir)[0]
 
-    def files(self, tflite: bytes, name: str) -> dict[str, bytes]:
+    def files(self, tflite: bytes, name: str, borders: tuple[str, str] | None = None) -> dict[str, bytes]:
         """The file that xcore-opt writes, and the C++ and header that run it."""
         with tempfile.TemporaryDirectory() as folder:
             optimise(tflite, Path(folder), name=name)

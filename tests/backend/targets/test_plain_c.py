@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 
 from compiler.backend.sparsify import sparsify
 from compiler.backend.targets import plain_c
@@ -142,8 +143,6 @@ def test_float_borders_are_left_out() -> None:
 
 def with_float_borders(tflite: bytes) -> bytes:
     """QUANTIZE in front of the network, DEQUANTIZE behind it."""
-    from ai_edge_litert import schema_py_generated as schema
-
     model = flatbuffer.read(tflite)
     graph = flatbuffer.subgraph(model)
     for code, place in (("QUANTIZE", 0), ("DEQUANTIZE", len(graph.operators) + 1)):
@@ -213,6 +212,31 @@ def test_where_the_board_holds_one_of_two_files_both_are_estimated(monkeypatch: 
             assert figures.flash_bytes == compose(tflite).constant_bytes
             assert "overflowed" in str(dict(figures.extra)["board"])
     assert {f.time_label for f in TARGET.measure_in_turn(small, small, inputs)} == {"measured"}
+
+
+def test_input_and_output_are_called_as_the_network_calls_them() -> None:
+    """Else as the file's signature does, else as its tensors are."""
+    model = flatbuffer.read(residual_network(8))
+    graph = flatbuffer.subgraph(model)
+    tensors = [flatbuffer.text(graph.tensors[int(side[0])].name) for side in (graph.inputs, graph.outputs)]
+    unsigned = flatbuffer.write(model)
+    model.signatureDefs = [
+        schema.SignatureDefT(
+            inputs=[schema.TensorMapT(name="image", tensorIndex=int(graph.inputs[0]))],
+            outputs=[schema.TensorMapT(name="output_0", tensorIndex=int(graph.outputs[0]))],
+        )
+    ]
+    signed = flatbuffer.write(model)
+    for tflite, borders, called in (
+        (unsigned, None, tensors),
+        (signed, None, ["image", "output_0"]),
+        (signed, ("photo", "classes"), ["photo", "classes"]),
+    ):
+        files = TARGET.files(tflite, "net", borders)
+        header, source = (files[f"net.c/model.{end}"].decode() for end in "hc")
+        assert f" * input   {called[0]}, (1, 8, 8, 4)\n" in header
+        assert f" * output  {called[1]}, (1, " in header
+        assert f"/* {called[1]} */" in source
 
 
 def test_the_folder_lies_beside_the_file(tmp_path: Path) -> None:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
 
+from compiler.backend.targets.c.border_names import border_names
 from compiler.backend.targets.c.choose_storage import choose_storage
 from compiler.backend.targets.c.fold_pads import fold_pads
 from compiler.backend.targets.c.graph import Graph, read_graph
@@ -50,23 +51,34 @@ class Emitted:
 
 
 @functools.lru_cache(maxsize=8)
-def compose(tflite: bytes, *, name: str = "model", most_kept: float = MOST_KEPT, fuse: bool = True) -> Emitted:
+def compose(
+    tflite: bytes,
+    *,
+    name: str = "model",
+    most_kept: float = MOST_KEPT,
+    fuse: bool = True,
+    borders: tuple[str, str] | None = None,
+) -> Emitted:
     """`<name>.c`, `<name>.h`, the kernels used, CMakeLists.txt and main.c, in memory.
 
     name       prefix of files and functions, a C identifier.
     most_kept  a kernel is stored sparse only if at most this share of its weights is kept (and if that is smaller):
                above it, an eighth of a kernel's flash at most would be bought with half as many instructions more.
     fuse       whether chains of convolutions are streamed where that lowers the arena.
+    borders    what the network itself calls its input and its output; None: as the file does.
 
     Raises BadInput for a damaged file or a bad name, UnsupportedModel for what has no kernel.
     """
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name):
         raise BadInput(f"'{name}' can't name the network in C: use small letters, digits and _, a letter first")
     graph, nodes, sink = _read(tflite)
+    source_name, sink_name = borders or border_names(graph.model, (graph.input.name, graph.output.name))
+    ends = replace(graph.input, name=source_name), replace(graph.output, name=sink_name)
+    nodes = tuple(replace(node, name=sink_name) if node.output == sink else node for node in nodes)
     nodes = fold_pads(nodes, sink)
     nodes = choose_storage(nodes, most_kept)
     scheduled = schedule(nodes, graph.input.index, graph.input.size, sink, fuse=fuse)
-    rendered = render(name, scheduled.nodes, scheduled.plan, (graph.input, graph.output), graph.input.index, sink)
+    rendered = render(name, scheduled.nodes, scheduled.plan, ends, graph.input.index, sink)
     kernels = _with_includes([f"{kernel}.c" for kernel in rendered.kernels])
     texts = {**rendered.texts, **kernels, "main.c": main(name)}
     texts["CMakeLists.txt"] = cmake(name, [n for n in sorted(texts) if n.endswith(".c") and n != "main.c"])
