@@ -73,8 +73,7 @@ def followed(
                 reached.append(call.name)
                 continue
             if isinstance(operation, layers.DepthwiseConv2D) and operation.depth_multiplier == 1:
-                depthwise.append(call.name)
-                scales = False  # its bias does not scale
+                depthwise.append(call.name)  # its bias does not scale
             elif not passes(operation):
                 return None
             scales = scales and scales_too(operation)

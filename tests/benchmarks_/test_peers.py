@@ -98,7 +98,7 @@ def test_the_hybrid_leaves_no_more_than_it_says_and_charges_four_for_a_sparse_we
     for deviation in (0.0, 0.3, 0.6, 0.9):
         choice = offered.cheapest(deviation)
         if choice.is_dense:
-            assert deviation < 0.3
+            assert deviation <= 0.3
             continue
         r_in, r_out = choice.ranks
         charge = 8 * r_in + 9 * r_in * r_out + 8 * r_out + 4 * choice.kept

@@ -98,6 +98,7 @@ def test_layers_that_meet_an_add_keep_their_filters(tmp_path: Path, monkeypatch:
     a = layers.Conv2D(4, 3, padding="same", name="a")(inputs)
     b = layers.Conv2D(4, 3, padding="same", name="b")(a)
     h = layers.Add(name="add")([a, b])
+    h = layers.Conv2D(4, 3, padding="same", name="c")(h)
     bench = bench_of(keras.Model(inputs, layers.GlobalAveragePooling2D()(h)), tmp_path, monkeypatch)
     assert removable(bench.network.folded, bench.network.inventory) == {}
     with pytest.raises(Infeasible, match="no layer can lose filters"):
