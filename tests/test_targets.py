@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,11 +20,9 @@ from compiler.options import Options
 from compiler.pipeline import compress
 from compiler.result import Result, TargetFigures
 from tests.tiny import save_tiny
+from tests.tools import XMOS
 
 DIGITS = Path(__file__).resolve().parents[1] / "models" / "digits.keras"
-XMOS = pytest.mark.skipif(
-    importlib.util.find_spec("xmos_ai_tools") is None, reason="xmos-ai-tools needs numpy below 2 (Python 3.11 or 3.12)"
-)
 TOOLS = {"mobile": "ai-edge-litert", "xcore": "xmos-ai-tools", "cortex_m": "xmos-ai-tools", "ethos_u": "ethos-u-vela"}
 
 

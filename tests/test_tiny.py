@@ -20,6 +20,7 @@ from compiler.pipeline import compress
 from compiler.result import Result
 from compiler.run.plan_json import read_plan
 from tests.tiny import run, save_tiny
+from tests.tools import XMOS
 
 ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = Path(__file__).parent / "golden"
@@ -104,6 +105,7 @@ def test_a_bound_is_kept_and_known(folder: Path) -> None:
     assert (folder / "bound.tflite").stat().st_size == result.compressed.file_bytes
 
 
+@XMOS
 def test_a_microcontroller_gets_what_it_can_hold(folder: Path) -> None:
     result = compress(options(folder, "micro", target="cortex_m", pruning_structure="channel"))
     assert result.kept <= 0.5

@@ -43,7 +43,7 @@ def curvature(
     tapped = keras.Model(logits.inputs, [*logits.outputs, *taps])
     outputs = len(logits.outputs)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def outer_products(x: list[tf.Tensor], probe: list[tf.Tensor]) -> list[tf.Tensor]:
         with tf.GradientTape() as tape:
             values = keras.tree.flatten(tapped(feed(tapped, x), training=False))

@@ -176,7 +176,7 @@ def _gradients(
 ) -> Callable[[list[Any], Any], list[Any]]:
     """The gradients of the whole sum; traced once for all batches."""
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def gradients(x: list[Any], labels: Any) -> list[Any]:
         with tf.GradientTape() as tape:
             for part in x:
@@ -188,7 +188,7 @@ def _gradients(
                     variation = tf.reduce_mean(tf.image.total_variation(part / deviation))
                     total += SMOOTHNESS * variation / (part.shape[1] * part.shape[2])
             if classifier:
-                z = tf.reshape(values[len(taps)], (len(labels), -1))
+                z = tf.reshape(values[len(taps)], (tf.shape(labels)[0], -1))
                 total += BALANCE * tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, z))
         return tape.gradient(total, x, unconnected_gradients=tf.UnconnectedGradients.ZERO)
 

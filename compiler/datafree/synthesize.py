@@ -137,7 +137,7 @@ class Maker:
     ) -> None:
         count = len(memories)
 
-        @tf.function
+        @tf.function(autograph=False)
         def gradients(x: list[tf.Tensor], labels: tf.Tensor, spread: tf.Tensor) -> tuple[list[tf.Tensor], tf.Tensor]:
             with tf.GradientTape() as tape:
                 for part in x:
@@ -154,7 +154,7 @@ class Maker:
                             / (part.shape[1] * part.shape[2])
                         )
                 if classifier:
-                    z = tf.reshape(values[count], (len(labels), -1))
+                    z = tf.reshape(values[count], (tf.shape(labels)[0], -1))
                     entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, z)
                     total += BALANCE * tf.reduce_mean(entropy)
             return tape.gradient(total, x), mismatch
@@ -179,7 +179,7 @@ class Maker:
         for step in range(1, steps + 1):
             slopes, value = self.gradients([tf.constant(part) for part in x], targets, tf.constant(spread))
             mismatch = float(value)
-            rate = STEP_SIZE * spread * 0.5 * (1 + np.cos(np.pi * step / (steps + 1)))
+            rate = float(STEP_SIZE * spread * 0.5 * (1 + np.cos(np.pi * step / (steps + 1))))
             for i, slope in enumerate(slopes):
                 if slope is None:
                     continue

@@ -61,7 +61,7 @@ def distil(
     scales = [float(np.var(z.numpy(), axis=0).mean()) + 1e-12 for z in answers(parts_of(knowledge.inputs, batch)[0])]
     centre = network.classifier
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def slopes(x: list[tf.Tensor]) -> list[tf.Tensor]:
         wanted = answers(x)
         with tf.GradientTape() as tape:
@@ -89,7 +89,7 @@ def distil(
     for step in range(1, steps + 1):
         chosen = random.choice(n, min(batch, n), replace=False)
         x = [tf.constant(varied(part[chosen], random)) for part in knowledge.inputs]
-        rate = step_size * 0.5 * (1 + np.cos(np.pi * (step - 1) / steps))
+        rate = float(step_size * 0.5 * (1 + np.cos(np.pi * (step - 1) / steps)))
         for i, (variable, slope) in enumerate(zip(flat, slopes(x), strict=True)):
             g = slope.numpy()
             first[i] = 0.9 * first[i] + 0.1 * g
