@@ -20,27 +20,29 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # read by TensorFlow as it is imported
-
 from compiler.errors import BadInput
 from compiler.evidence.evaluate import Evaluate
+from compiler.greetings import LEVEL, without_greetings, without_retracing
 from compiler.options import Options, refuse_unread
-from compiler.pipeline import analyse, finish
-from compiler.report.page import page
-from compiler.report.progress import Lines, Progress, Silent
-from compiler.result import Result
-from compiler.run.cached_menus import Menus
-from compiler.run.finished import Finished, plan_of
-from compiler.run.front import FrontPoint, front_of, solve
-from compiler.run.layers import LayerFacts, layers_of
-from compiler.run.name_arguments import name_arguments
-from compiler.run.plan_json import plan_json
-from compiler.run.plan_options import plan_options
-from compiler.run.search import offer
-from compiler.run.session import Session
-from compiler.run.write_files import write_files
-from compiler.run.write_result import write_result
-from compiler.types import Plan
+
+os.environ.setdefault(LEVEL, "3")  # read by TensorFlow as it is imported
+with without_greetings():
+    from compiler.pipeline import analyse, finish
+    from compiler.report.page import page
+    from compiler.report.progress import Lines, Progress, Silent
+    from compiler.result import Result
+    from compiler.run.cached_menus import Menus
+    from compiler.run.finished import Finished, plan_of
+    from compiler.run.front import FrontPoint, front_of, solve
+    from compiler.run.layers import LayerFacts, layers_of
+    from compiler.run.name_arguments import name_arguments
+    from compiler.run.plan_json import plan_json
+    from compiler.run.plan_options import plan_options
+    from compiler.run.search import offer
+    from compiler.run.session import Session
+    from compiler.run.write_files import write_files
+    from compiler.run.write_result import write_result
+    from compiler.types import Plan
 
 OUR_OWN = ("input_path", "output_path", "plan", "evaluate", "quiet", "json", "save_keras")  # options of a command line
 
@@ -56,7 +58,8 @@ class Analysis:
     @cached_property
     def layers(self) -> tuple[LayerFacts, ...]:
         """Every layer with weights, in graph order: what of it can be compressed, or the reason why nothing can."""
-        return layers_of(self.session)
+        with without_retracing():
+            return layers_of(self.session)
 
     def front(self, budget: str = "params", points: int = 12) -> tuple[FrontPoint, ...]:
         """Plans that no other beats at their price: at most `points`, from the smallest up to the whole network.
@@ -64,7 +67,8 @@ class Analysis:
         `budget`: "params" (stored weight bytes), "bytes" (of the file) or "macs". Every point is an exact optimum over
         this target's menus (Everett 1963); losses of layers are taken to add, so they are predictions.
         """
-        return front_of(self.session, self._offered, budget, points)
+        with without_retracing():
+            return front_of(self.session, self._offered, budget, points)
 
     def solve(self, *, params: float | None = None, bytes: float | None = None, macs: float | None = None) -> Plan:
         """The plan of least predicted loss that keeps at most this share of the original, in one unit of three.
@@ -79,20 +83,21 @@ class Analysis:
         ((budget, factor),) = given.items()
         if not 0 < factor <= 1:
             raise BadInput(f"{budget}={factor:g} is no share to keep; give a number above 0 and up to 1, such as 0.5.")
-        with name_arguments({"compression_factor": budget}):
+        with name_arguments({"compression_factor": budget}), without_retracing():
             solution = solve(self.session, self._offered, budget, factor)
         return plan_of(self.session, solution.choices, solution.predicted_loss)
 
     def compress(self, plan: Plan | None = None, *, finetune: Callable[[Any], Any] | None = None) -> Compressed:
         """`compiler.compress` of the network that was analysed, without analysing it again."""
         began = time.monotonic() - self.seconds
-        with name_arguments():
+        with name_arguments(), without_retracing():
             done = finish(self.session, plan, self._offered, finetune=finetune, began=began)
         return Compressed(done, self.session.options)
 
     @cached_property
     def _offered(self) -> Menus:
-        return offer(self.session)
+        with without_retracing():
+            return offer(self.session)
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,7 +178,7 @@ def analyze(
     Raises BadInput for a bad option, UnsupportedModel for a network that can't be read. Takes from seconds to a minute
     or two, most of it for synthetic inputs, which are kept for the next time.
     """
-    with name_arguments():
+    with name_arguments(), without_retracing():
         return _analyze(model, _options(model, target, options), evaluate, progress)
 
 
@@ -201,7 +206,7 @@ def compress(
     Raises BadInput, UnsupportedModel, Infeasible where the budget can't be met, CheckFailed where a check of the
     emitted file fails.
     """
-    with name_arguments():
+    with name_arguments(), without_retracing():
         asked = _options(model, options.pop("target", plan.target if plan else "mobile"), options)
         if plan is not None:
             asked = plan_options(asked, plan)

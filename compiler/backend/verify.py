@@ -15,6 +15,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from compiler.errors import BadInput, CheckFailed
+from compiler.greetings import without_greetings
 from compiler.tflite import flatbuffer
 
 Kernels = Literal["reference", "xnnpack"]
@@ -145,8 +146,9 @@ def _open(tflite: bytes, kernels: Kernels, threads: int) -> Any:
 
     resolver = OpResolverType.BUILTIN_REF if kernels == "reference" else OpResolverType.AUTO
     try:
-        interpreter = Interpreter(model_content=tflite, experimental_op_resolver_type=resolver, num_threads=threads)
-        interpreter.allocate_tensors()
+        with without_greetings():
+            interpreter = Interpreter(model_content=tflite, experimental_op_resolver_type=resolver, num_threads=threads)
+            interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise CheckFailed(f"LiteRT ({kernels} kernels) does not load the file: {_first_line(error)}") from error
     return interpreter

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from compiler.backend.targets.samples import Sample
+from compiler.greetings import without_greetings
 from compiler.result import TimeRatio
 
 ROUNDS = 21
@@ -45,8 +46,9 @@ def load(tflite: bytes, sample: Sample) -> Any:
     """An interpreter that has run the sample once: XNNPACK packs its weights on the first run."""
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(model_content=tflite, num_threads=1)
-    interpreter.allocate_tensors()
+    with without_greetings():
+        interpreter = Interpreter(model_content=tflite, num_threads=1)
+        interpreter.allocate_tensors()
     for detail, value in zip(interpreter.get_input_details(), sample, strict=True):
         interpreter.set_tensor(detail["index"], value)
     interpreter.invoke()
