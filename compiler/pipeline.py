@@ -12,15 +12,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from compiler.datafree.study import study
 from compiler.evidence.evaluate import Evaluate
 from compiler.frontend.read_network import read_network
 from compiler.options import Options
 from compiler.report.progress import Progress, Silent
 from compiler.result import Result
+from compiler.run.broken_limits import broken_limits
 from compiler.run.cache import Cache
 from compiler.run.cached_menus import Menus
-from compiler.run.broken_limits import broken_limits
+from compiler.run.cached_study import cached_study
 from compiler.run.calibration_inputs import calibration_inputs
 from compiler.run.configure_tensorflow import configure_tensorflow
 from compiler.run.details_of import details_of
@@ -28,6 +28,7 @@ from compiler.run.examples import held_out_examples, load_examples
 from compiler.run.finished import Finished, finished
 from compiler.run.plan_json import read_plan
 from compiler.run.plan_options import plan_options
+from compiler.run.price_zeros import price_zeros
 from compiler.run.search import Found, carry_out, known_offer, offer, search, share
 from compiler.run.session import Session
 from compiler.run.summary import summarise
@@ -64,11 +65,11 @@ def analyse(
 
     progress.stage("Reading the network")
     network = read_network(source, model_name=options.model, input_shape=options.input_shape, exclude=options.exclude)
+    network = replace(network, inventory=price_zeros(network.inventory, network.folded))
     examples = load_examples(options, network)
     inputs, origin = calibration_inputs(network, options, cache, progress)
 
-    progress.stage("Studying what layers see and what the output feels", total=2)
-    knowledge = study(network, inputs, origin, options.seed, progress.advance)
+    knowledge = cached_study(network, inputs, origin, options.seed, cache, progress)
 
     examples = examples or held_out_examples(knowledge.held_out, network.classifier, options.calibration_data)
     return Session(options, target, network, knowledge, examples, cache, progress, evaluate)
