@@ -64,12 +64,12 @@ def study_bytes(found: Study) -> bytes:
     arrays: dict[str, np.ndarray] = {}
     for i, (name, metric) in enumerate(found.metrics.items()):
         if isinstance(metric.sigma, RowCovariance):
-            arrays |= {f"rows{i}": metric.sigma.rows, f"level{i}": np.float64(metric.sigma.level)}
+            arrays |= {f"rows{i}": metric.sigma.rows, f"level{i}": np.array(metric.sigma.level)}
         else:
             arrays[f"sigma{i}"] = metric.sigma
         arrays |= {f"damped{i}": metric.gamma, f"mean{i}": found.means[name], f"gamma{i}": found.gamma[name]}
     buffer = io.BytesIO()
-    np.savez(buffer, **arrays)  # type: ignore[arg-type]
+    np.savez(buffer, **arrays)
     return buffer.getvalue()
 
 
