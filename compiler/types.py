@@ -33,6 +33,7 @@ class ConvSite:
     positions: int = 1  # output positions per image, summed over calls
     maps: tuple[tuple[int, int, int, int], ...] = ()  # (h_in, w_in, h_out, w_out) of each call; () if not known
     zeros: int = 0  # weights that are 0 in the int8 kernel before anything was compressed; 0 if not known
+    encoded: int = 0  # bytes of that kernel in TFLite's smallest sparse encoding; 0 if not known, or not smaller
 
     @property
     def kernel_shape(self) -> tuple[int, int, int, int]:

@@ -47,6 +47,7 @@ class Emitted:
     bias         "own" (the site's values), "zero" (all zero, shareable) or "none" (no tensor at all).
     kept         number of stored groups when the kernel has zeros that matter to its price, else None.
     kind         "conv" (CONV_2D) or "dense" (FULLY_CONNECTED).
+    encoded      bytes of the kernel in TFLite's smallest sparse encoding where they are known, else 0.
     """
 
     role: str
@@ -57,6 +58,7 @@ class Emitted:
     block: tuple[int, int] | None = None
     kept: int | None = None
     kind: str = "conv"
+    encoded: int = 0
 
     @property
     def weights(self) -> int:
@@ -147,7 +149,8 @@ def chain_of(site: ConvSite, choice: Choice) -> tuple[Emitted, ...]:
         Emitted(role, k, p, own if i == last else zero, kind=site.kind) for i, (role, k, p) in enumerate(factors)
     )
     if choice.chain == "dense" and site.zeros:
-        return (replace(emitted[0], structure="unstructured", kept=site.weights - site.zeros),)
+        kept = site.weights - site.zeros
+        return (replace(emitted[0], structure="unstructured", kept=kept, encoded=site.encoded),)
     return emitted
 
 

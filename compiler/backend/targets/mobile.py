@@ -64,7 +64,7 @@ class Mobile(Target):
         """Bytes of the kernel stored sparse; None where the writer keeps it dense."""
         if emitted.structure is None or emitted.kept is None or emitted.kind == "dense":
             return None
-        stored = encoded_bytes(emitted.kernel, emitted.structure, emitted.block, emitted.kept)
+        stored = emitted.encoded or encoded_bytes(emitted.kernel, emitted.structure, emitted.block, emitted.kept)
         return stored if stored + OVERHEAD_BYTES < emitted.weights else None
 
     def compile(self, tflite: bytes, workdir: Path) -> bytes:
