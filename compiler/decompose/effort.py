@@ -1,8 +1,8 @@
 """How thoroughly one kernel is searched and fitted, by what a product with its metric costs.
 
-Every descent, regression and alternation is some number of products Σ Δ Γ, each of d²·c_out multiply-accumulates. A
+Every descent, regression and alternation is some number of products Σ Δ Γ, of d²·c_out + d·c_out² multiplications. A
 menu of the first level takes about 6,500 of them, of the last a few dozen, so that no layer of a large network takes
-longer than a minute on one core, and a small one is searched as well as we can.
+longer than half a minute on one core, and a small one is searched as well as we can.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ class Effort:
 
     input_ranks: int = 14  # r_in values tried for tucker2; every r_out comes with each
     split_ranks: int = 6  # r_in and r_mid values tried for tucker4; every r_out comes with each
+    structures: int = 9  # of those on the menu, the finest first
     densities: tuple[float, ...] = tuple(float(d) for d in np.geomspace(0.85, 0.02, 18))
     hybrid_densities: tuple[float, ...] = tuple(float(d) for d in np.geomspace(0.4, 0.03, 8))
     hybrid_structures: int = 3
@@ -36,22 +37,25 @@ class Effort:
 LEVELS: tuple[tuple[float, Effort], ...] = (
     (6e7, Effort()),
     (
-        6e8,
+        3e8,
         Effort(
+            densities=tuple(float(d) for d in np.geomspace(0.85, 0.02, 14)),
+            hybrid_densities=tuple(float(d) for d in np.geomspace(0.4, 0.03, 7)),
             hybrid_structures=2,
             hybrid_shares=(0.06, 0.12, 0.2, 0.32),
-            cut=0.8,
+            cut=0.75,
             steps=3,
             alternations=3,
             exchanges=4,
         ),
     ),
     (
-        6e9,
+        2e9,
         Effort(
             input_ranks=10,
             split_ranks=4,
-            densities=tuple(float(d) for d in np.geomspace(0.8, 0.025, 10)),
+            structures=6,
+            densities=tuple(float(d) for d in np.geomspace(0.8, 0.025, 9)),
             hybrid_densities=tuple(float(d) for d in np.geomspace(0.35, 0.04, 5)),
             hybrid_structures=1,
             hybrid_shares=(0.08, 0.2),
@@ -64,9 +68,10 @@ LEVELS: tuple[tuple[float, Effort], ...] = (
     (
         2.5e10,
         Effort(
-            input_ranks=8,
+            input_ranks=7,
             split_ranks=3,
-            densities=tuple(float(d) for d in np.geomspace(0.7, 0.04, 6)),
+            structures=3,
+            densities=tuple(float(d) for d in np.geomspace(0.7, 0.04, 5)),
             hybrid_densities=(0.3, 0.15, 0.06),
             hybrid_structures=1,
             hybrid_shares=(0.12,),
@@ -77,7 +82,10 @@ LEVELS: tuple[tuple[float, Effort], ...] = (
         ),
     ),
     # Chains alone: beyond this even one descent takes minutes, and the dozen copies of the kernel gigabytes.
-    (np.inf, Effort(input_ranks=6, split_ranks=0, densities=(), hybrid_structures=0, hybrid_shares=())),
+    (
+        np.inf,
+        Effort(input_ranks=6, split_ranks=0, structures=0, densities=(), hybrid_structures=0, hybrid_shares=()),
+    ),
 )
 
 

@@ -30,9 +30,10 @@ class Metric:
 
     @property
     def product_macs(self) -> int:
-        """Multiply-accumulates of Σ Δ, the larger half of what every step of a search or a fit computes."""
-        one = self.sigma.product_macs if isinstance(self.sigma, RowCovariance) else len(self.sigma) ** 2
-        return one * len(self.gamma)
+        """Multiply-accumulates of Σ Δ Γ, which every step of a search or a fit computes."""
+        d, c_out = len(self.sigma), len(self.gamma)
+        one = self.sigma.product_macs if isinstance(self.sigma, RowCovariance) else d**2
+        return one * c_out + d * c_out**2
 
     def loss(self, delta: np.ndarray) -> float:
         """½ tr(Γ ΔᵀΣΔ) in nats; `delta` HWIO or (d, c_out)."""

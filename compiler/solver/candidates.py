@@ -62,6 +62,7 @@ def candidates(site: ConvSite, kernel: np.ndarray, metric: Metric, target: Targe
     effort = effort_of(metric)
     chains = list(chain_entries(site, kernel, metric, target, menu.chains, effort))
     entries += chains
+    structures = finest(structures, effort.structures)
     branches = list(sparse_entries(site, kernel, metric, structures, effort))
     entries += branches
     if menu.hybrid and chains and branches:
@@ -73,6 +74,16 @@ def candidates(site: ConvSite, kernel: np.ndarray, metric: Metric, target: Targe
         if target.refusal(site, choice) is None
     ]
     return pareto(priced)
+
+
+def finest(
+    structures: Sequence[tuple[str, tuple[int, int] | None]], count: int
+) -> Sequence[tuple[str, tuple[int, int] | None]]:
+    """At most `count` of them, those of the smallest groups, which lose least."""
+    if len(structures) <= count:
+        return structures
+    order = ("unstructured", "block", "channel", "filter")
+    return sorted(structures, key=lambda structure: order.index(structure[0]))[:count]
 
 
 def fits(site: ConvSite, structure: tuple[str, tuple[int, int] | None]) -> bool:
@@ -132,7 +143,7 @@ def sparse_entries(
     effort: Effort,
 ) -> Iterator[Entry]:
     """The sparse branch alone, over structures and densities."""
-    for name, block in structures if effort.densities else ():
+    for name, block in structures:
         pruner = Pruner(kernel, metric, STRUCTURES[name](site.kernel_shape, block))
         counts = [round(d * pruner.groups) for d in effort.densities]
         for kept, sparse in pruner.descend(counts).items():

@@ -29,4 +29,5 @@ def test_the_size_of_a_product_decides() -> None:
     assert effort_of(Metric(np.eye(100), np.eye(10))) == LEVELS[0][1]
     rows = RowCovariance(np.zeros((200, 30_000), np.float32), 1.0)
     assert effort_of(Metric(rows, np.eye(6))) == LEVELS[1][1]
+    assert effort_of(Metric(np.eye(100), np.eye(3000))) == LEVELS[2][1]
     assert effort_of(Metric(rows, np.eye(4096, dtype=np.float32))).densities == ()

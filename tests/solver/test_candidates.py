@@ -17,6 +17,7 @@ from compiler.solver.candidates import (
     candidates,
     chain_entries,
     chain_weights,
+    finest,
     menu_of,
     pareto,
     ranks_on_grid,
@@ -180,3 +181,11 @@ def test_pareto_keeps_one_of_equals_and_whatever_is_cheaper_in_one_unit() -> Non
     cheap_in_macs = at(1.0, 9, 9, 1)
     kept = pareto([at(1.0, 5, 5, 5), at(1.0, 5, 5, 5), at(2.0, 5, 6, 5), cheap_in_macs, at(3.0, 4, 9, 9)])
     assert kept == (at(1.0, 5, 5, 5), cheap_in_macs, at(3.0, 4, 9, 9))
+
+
+def test_where_few_structures_are_tried_they_are_the_finest() -> None:
+    structures = menu_of("spars", "auto", (4, 4)).structures
+    assert [name for name, _ in finest(structures, 3)] == ["unstructured", "block", "block"]
+    assert finest(structures, 99) == structures
+    assert finest([("filter", None)], 3) == [("filter", None)]
+    assert finest(structures, 0) == []
