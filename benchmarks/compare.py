@@ -92,14 +92,13 @@ def main() -> int:
             print(f"left out: {network}, {missing.name} is not there", flush=True)
             continue
         known = stored(network)
-        ready: set[str] = set()
+        inputs: dict[str, dict[str, Any]] = {}  # by kind of data: nothing, or why there are none
         for row in rows_of(chosen, network):
             if row.name in known and not given.again:
                 continue
-            if row.data not in ready:  # what a row's clock must not see
-                process(row, given.jobs, "--inputs_only")
-                ready.add(row.data)
-            known[row.name] = process(row, given.jobs)
+            if row.data not in inputs:  # what a row's clock must not see
+                inputs[row.data] = process(row, given.jobs, "--inputs_only")
+            known[row.name] = inputs[row.data] or process(row, given.jobs)
             print(line(row, known[row.name]), flush=True)
             store(network, known)
     return 0
@@ -154,10 +153,11 @@ def line(row: Row, figures: dict[str, Any]) -> str:
     if "error" in figures:
         return f"| {row.network} {row.name} | {figures['error']} |"
     low, high = figures["interval"] or (float("nan"), float("nan"))
+    arena = figures["arena_ratio"] or float("nan")
     return (
         f"| {row.network} {row.name} | kept {figures['kept']:.4f} | file {figures['file_bytes']:,} | "
         f"drop {100 * figures['loss']:.2f} ({100 * low:.2f} to {100 * high:.2f}) | "
-        f"arena × {figures['arena_ratio']:.2f} | time × {figures['latency_ratio']:.2f} | "
+        f"arena × {arena:.2f} | time × {figures['latency_ratio']:.2f} | "
         f"{figures['seconds']:.0f} s, {figures['peak_memory_bytes'] / 2**20:.0f} MiB |"
     )
 

@@ -144,7 +144,7 @@ def costs() -> str:
                             f"{100 * entry['kept']:.1f} %",
                             drop(entry),
                             f"{entry['file_bytes']:,}",
-                            f"{entry['arena_bytes']:,}",
+                            "–" if entry["arena_bytes"] is None else f"{entry['arena_bytes']:,}",
                             f"{entry['latency_ratio']:.2f}",
                             f"{entry.get('processor_seconds', entry['seconds']):.1f}",
                             f"{entry['peak_memory_bytes'] / 2**20:,.0f}",

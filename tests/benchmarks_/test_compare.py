@@ -26,12 +26,14 @@ def test_rows_are_stored_as_they_come_and_kept(tmp_path: Path, monkeypatch: pyte
 
     def process(row: compare.Row, jobs: int, *flags: str) -> dict[str, Any]:
         asked.append((row.name, *flags))
-        return {"error": "no", "infeasible": True}
+        if "--inputs_only" in flags and row.data != "real":
+            return {}
+        return {"error": f"no {row.data}", "infeasible": True}
 
     monkeypatch.setattr(compare, "RESULTS", tmp_path)
     monkeypatch.setattr(compare, "process", process)
     flags = ["--suite=quick", "--method=magnitude pruning", "--budgets=0.5"]
-    for extra in ([], ["--data=nothing"], []):
+    for extra in ([], ["--data=nothing"], [], ["--data=real"]):
         monkeypatch.setattr(sys, "argv", ["compare.py", *flags, *extra])
         assert compare.main() == 0
     assert asked == [
@@ -39,9 +41,11 @@ def test_rows_are_stored_as_they_come_and_kept(tmp_path: Path, monkeypatch: pyte
         ("magnitude pruning 0.50 synthetic",),
         ("magnitude pruning 0.50 nothing", "--inputs_only"),
         ("magnitude pruning 0.50 nothing",),
+        ("magnitude pruning 0.50 real", "--inputs_only"),  # there are none, so no row is tried
     ]
     content = json.loads((tmp_path / "compare-digits.json").read_text())
-    assert set(content["rows"]) == {"magnitude pruning 0.50 synthetic", "magnitude pruning 0.50 nothing"}
+    known = {f"magnitude pruning 0.50 {data}": f"no {data}" for data in ("synthetic", "nothing", "real")}
+    assert {name: row["error"] for name, row in content["rows"].items()} == known
     assert content["versions"]["tensorflow"]
 
 
