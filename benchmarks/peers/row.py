@@ -130,7 +130,7 @@ def foreign(tflite: bytes) -> Any:
         and (t.type != schema.TensorType.INT32 or (t.quantization is not None and t.quantization.scale is not None))
     }
     weights = sum(used.values())
-    return Emitted(tflite, None, StoredFigures(weights, weights, len(tflite), macs(tflite)))  # type: ignore[arg-type]
+    return Emitted(tflite, None, StoredFigures(weights, weights, len(tflite), macs(tflite)))
 
 
 if __name__ == "__main__":
