@@ -36,6 +36,10 @@ PUBLISHED = (
         "89.80", "80.02", "nothing",
     ),
     Published(
+        "ALDS (SVD by groups of channels, ranks by error bounds)", "Liebenwein, Maalouf, Gal, Feldman & Rus, NeurIPS",
+        2021, "ResNet-20, CIFAR-10", "70 %; 50 %", "–", "3.4; 25 points lost", "nothing",
+    ),
+    Published(
         "HASTE (hashing of channels at run time)", "Meiner, Mehnert & Condurache, ICPRAM", 2025, "ResNet-34, CIFAR-10",
         "53.3 % of the FLOPs", "–", "1.25 points lost", "nothing",
     ),
