@@ -192,6 +192,13 @@ def _parser(prog: str, description: str, writes: bool) -> argparse.ArgumentParse
     run = parser.add_argument_group("the run")
     _flag(run, "seed", int, "of everything random", "1")
     _flag(run, "jobs", int, "cores to use; changes no bit of the result", "2")
+    _flag(
+        run,
+        "cluster",
+        str,
+        "price the layers of a large network on a Dask or Ray cluster; changes no bit of the result",
+        "dask://10.0.0.5:8786",
+    )
     _flag(run, "no_cache", None, "make synthetic inputs, statistics and menus anew, and don't keep them")
     _flag(run, "quiet", None, "print errors only")
     _flag(run, "json", None, "print the report as JSON on standard output")

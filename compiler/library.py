@@ -27,7 +27,7 @@ from compiler.options import Options, refuse_unread
 
 os.environ.setdefault(LEVEL, "3")  # read by TensorFlow as it is imported
 with without_greetings():
-    from compiler.pipeline import analyse, finish
+    from compiler.pipeline import analyse, finish, priced
     from compiler.report.page import page
     from compiler.report.progress import Lines, Progress, Silent
     from compiler.result import Result
@@ -38,7 +38,6 @@ with without_greetings():
     from compiler.run.name_arguments import name_arguments
     from compiler.run.plan_json import plan_json
     from compiler.run.plan_options import plan_options
-    from compiler.run.search import offer
     from compiler.run.session import Session
     from compiler.run.write_files import write_files
     from compiler.run.write_result import write_result
@@ -97,7 +96,7 @@ class Analysis:
     @cached_property
     def _offered(self) -> Menus:
         with without_retracing():
-            return offer(self.session)
+            return priced(self.session)
 
 
 @dataclass(frozen=True, eq=False)

@@ -66,6 +66,7 @@ class Options:
     recover: str = "none"
     seed: int = 0
     jobs: int = field(default_factory=available_cores)
+    cluster: str | None = None  # dask://host:port or ray://host:port: candidates of layers are priced there
     plan: Path | None = None  # replay this plan instead of searching
     save_keras: bool = False
     keep_target_files: bool = False

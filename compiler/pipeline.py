@@ -22,6 +22,7 @@ from compiler.run.cache import Cache
 from compiler.run.cached_menus import Menus
 from compiler.run.cached_study import cached_study
 from compiler.run.calibration_inputs import calibration_inputs
+from compiler.run.cluster import on_cluster
 from compiler.run.configure_tensorflow import configure_tensorflow
 from compiler.run.details_of import details_of
 from compiler.run.examples import held_out_examples, load_examples
@@ -90,7 +91,7 @@ def finish(
     """
     _ = session.reference  # a tool that is missing or refuses the network says so before anything is searched
     if plan is None:
-        offered = offered or offer(session)
+        offered = offered or priced(session)
         found = search(session, session.original, offered)
     else:
         offered = offered or known_offer(session)
@@ -102,6 +103,12 @@ def finish(
     session.progress.stage("Checking the file")
     result = summarise(session, found, time.monotonic() - began)
     return finished(session, found, replace(result, details=details_of(session, found, offered)))
+
+
+def priced(session: Session) -> Menus:
+    """The menus of all sites, made on `--cluster` where there is one."""
+    with on_cluster(session.options.cluster):
+        return offer(session)
 
 
 def finetuned(session: Session, found: Found, hook: Finetune) -> Found:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 from compiler.errors import BadInput
 from compiler.evidence.check_source import check_source
 from compiler.frontend.file_kind import file_kind
 from compiler.frontend.kernel_shapes import kernel_shapes
 from compiler.options import Options
+from compiler.run.cluster import kind_of, lacking
 from compiler.run.plan_json import read_plan
 from compiler.run.plan_options import plan_options
 from compiler.run.target_of import target_of
@@ -21,8 +24,17 @@ def check_first(options: Options) -> None:
     if options.plan is not None:
         options = plan_options(options, read_plan(options.plan))
     target_of(options).require_tool()
+    if options.cluster is not None:
+        check_cluster(options.cluster)
     check_sources(options)
     check_network(options)
+
+
+def check_cluster(cluster: str) -> None:
+    """Raise BadInput for what is no address of a cluster, or one whose package is not installed."""
+    package = {"dask": "distributed", "ray": "ray"}[kind_of(cluster)]
+    if importlib.util.find_spec(package) is None:
+        raise lacking(package)
 
 
 def check_sources(options: Options) -> None:

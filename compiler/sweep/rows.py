@@ -13,7 +13,9 @@ from compiler.options import Options
 from compiler.run.cache import key_of
 
 WITHOUT_BRANCH = ("tucker", "tucker4")  # types that no structure changes
-NO_CONTENT = ("input_path", "output_path", "data", "calibration_data", "jobs", "quiet", "json", "no_cache", "no_html")
+NO_CONTENT = (
+    "input_path", "output_path", "data", "calibration_data", "jobs", "cluster", "quiet", "json", "no_cache", "no_html",
+)  # fmt: skip
 
 
 def rows(

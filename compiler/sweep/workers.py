@@ -1,13 +1,10 @@
-"""Where the rows of a sweep are done: processes of this machine, or a cluster, all through joblib.
+"""Where the rows of a sweep are done: processes of this machine, or a cluster (`compiler.run.cluster`).
 
-`dask://host:port` is a Dask scheduler (https://distributed.dask.org); its packages are in requirements-extra.txt. The
-workers need this environment, this repository and the sweep's folder under the same paths, and one thread each, for
-TensorFlow's sake. Dask starts a task anew whose worker has died.
+Workers need the sweep's folder, too, under the same path, and one thread each, for TensorFlow's sake.
 """
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -15,39 +12,45 @@ import joblib
 
 from compiler.errors import BadInput
 from compiler.options import Options
+from compiler.run.cluster import kind_of, on_cluster
 
 Work = Callable[[Options], str]
+TRIES = 5  # of a Ray cluster whose workers die
 
 
 def spread(work: Work, rows: Iterable[Options], cluster: str | None, workers: int) -> Iterator[str]:
-    """What `work` returns for each row, in the order in which they get done."""
+    """What `work` returns for each row, in the order in which they get done; Ray has all of them at the end.
+
+    A row that was done when a worker died is not done again: `work` looks for its record.
+    """
     rows = list(rows)
     if cluster is None and workers == 1:
         yield from map(work, rows)
         return
-    with backend(cluster, workers):
-        pool: Any = joblib.Parallel(return_as="generator_unordered", pre_dispatch="all", batch_size=1)
+    if cluster is None:
+        pool: Any = joblib.Parallel(
+            n_jobs=workers, backend="loky", return_as="generator_unordered", pre_dispatch="all", batch_size=1
+        )
+        yield from pool(joblib.delayed(work)(row) for row in rows)
+        return
+    with on_cluster(cluster):
+        if kind_of(cluster) == "ray":
+            yield from spread_on_ray(work, rows, cluster)
+            return
+        pool = joblib.Parallel(return_as="generator_unordered", pre_dispatch="all", batch_size=1)
         yield from pool(joblib.delayed(work)(row) for row in rows)
 
 
-@contextlib.contextmanager
-def backend(cluster: str | None, workers: int) -> Iterator[None]:
-    """joblib's backend for `cluster` (None: `workers` processes of this machine). Raises BadInput where it can't be
-    had."""
-    if cluster is None:
-        with joblib.parallel_config(backend="loky", n_jobs=workers):
-            yield
-        return
-    kind, _, address = cluster.partition("://")
-    if kind != "dask" or not address:
-        raise BadInput(f"--cluster is {cluster!r}; give the address of a Dask scheduler, such as dask://10.0.0.5:8786.")
-    try:
-        from distributed import Client
-    except ImportError:
-        raise BadInput("--cluster needs the package 'distributed'; pip install -r requirements-extra.txt.") from None
-    try:
-        client = Client(f"tcp://{address}", timeout=20)
-    except (OSError, TimeoutError) as error:
-        raise BadInput(f"--cluster {cluster} can't be reached ({error}); is its scheduler running?") from None
-    with client, joblib.parallel_config(backend="dask", n_jobs=-1):
-        yield
+def spread_on_ray(work: Work, rows: list[Options], cluster: str) -> list[str]:
+    """All rows, begun again with what is left where a worker has died. Raises BadInput where they keep dying."""
+    from ray.exceptions import RayError
+
+    for _ in range(TRIES):
+        try:
+            return joblib.Parallel(pre_dispatch="all", batch_size=1)(joblib.delayed(work)(row) for row in rows)
+        except RayError:
+            continue
+    raise BadInput(
+        f"workers of --cluster {cluster} died {TRIES} times; see Ray's log, then start the same command again, which "
+        "does the rows that are left."
+    )

@@ -46,12 +46,14 @@ def run(words: Sequence[str]) -> None:
         raise BadInput(f"--workers is {workers}; give the number of rows to do at a time, 1 or more.")
     jobs = max(1, available_cores() // workers) if cluster is None else 1
     asked = Options(**{"jobs": jobs, **given}, input_path=networks[0], output_path=folder / "row.tflite")
-    from compiler.run.check_first import check_network, check_sources
+    from compiler.run.check_first import check_cluster, check_network, check_sources
     from compiler.sweep.rows import rows
     from compiler.sweep.sweep import PAGE, sweep
 
     todo = rows(asked, networks=networks, **axes)
     check_sources(asked)
+    if cluster is not None:
+        check_cluster(cluster)
     for network in networks:
         check_network(replace(asked, input_path=network))
     make_folder(folder)
@@ -124,7 +126,7 @@ def sweep_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--cluster", metavar="URL",
-        help="do the rows on a Dask cluster [default: none; example: --cluster dask://10.0.0.5:8786]",
+        help="do the rows on a Dask or Ray cluster [default: none; example: --cluster dask://10.0.0.5:8786]",
     )  # fmt: skip
     for name, what in (
         ("no_cache", "make synthetic inputs anew for each row"),

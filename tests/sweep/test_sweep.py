@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import tempfile
 import threading
 import time
 from dataclasses import replace
@@ -21,6 +22,7 @@ from compiler.sweep.rows import key_of_row, name_of, rows
 from compiler.sweep.sweep import PAGE, sweep
 from compiler.sweep.workers import spread
 from compiler.verbs import main
+from tests.run.ray_head import ray_head
 from tests.sweep import work
 from tests.sweep.work import slow_row
 from tests.tiny import save_tiny
@@ -123,6 +125,31 @@ def test_a_worker_that_dies_loses_nothing(asked: Options) -> None:
     assert len(began) > len(ended)  # the killed one began a row that another ended
     assert killed[0] in {pid for _, pid in began}
     assert killed[0] not in {int(pid) for what, _, pid in log if what == "ended"}
+
+
+def test_a_ray_worker_that_dies_loses_nothing(asked: Options) -> None:
+    """joblib gives the whole round up; the next does what is left."""
+    pytest.importorskip("ray", reason="needs requirements-extra.txt")
+    cloudpickle.register_pickle_by_value(work)
+    folder = asked.output_path.parent / "rows"
+    folder.mkdir(parents=True)
+    todo = some(asked, 6)
+
+    def kill() -> None:
+        while not (folder / "log.txt").exists():
+            time.sleep(0.02)
+        os.kill(int((folder / "log.txt").read_text().split()[2]), signal.SIGKILL)
+
+    with tempfile.TemporaryDirectory(prefix="ray") as head, ray_head(Path(head)) as address:
+        killer = threading.Thread(target=kill)
+        killer.start()
+        found = sweep(todo, cluster=address, workers=1, progress=Silent(), work=slow_row)
+        killer.join()
+    assert len(found) == 6
+    log = [line.split() for line in (folder / "log.txt").read_text().splitlines()]
+    ended = [name for what, name, _ in log if what == "ended"]
+    assert sorted(ended) == sorted(row.output_path.stem for row in todo)  # each once
+    assert sum(what == "began" for what, _, _ in log) > len(ended)
 
 
 @pytest.mark.parametrize("cluster", ["slurm://a:1", "dask://", "10.0.0.5:8786"])
