@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -29,7 +30,6 @@ def ray_head(folder: Path) -> Iterator[str]:
     port = free_port()
     flags = ["--head", "--block", "--num-cpus=2", f"--port={port}", "--include-dashboard=false", "--num-gpus=0"]
     flags += ["--object-store-memory=80000000", f"--temp-dir={folder}", "--node-ip-address=127.0.0.1"]
-    os.environ.update(settings)  # the driver has to agree with the head
     with open(folder / "head.log", "w") as log:
         head = subprocess.Popen(
             [sys.executable, "-m", "ray.scripts.scripts", "start", *flags],
@@ -41,7 +41,8 @@ def ray_head(folder: Path) -> Iterator[str]:
             if head.poll() is not None or time.monotonic() > until:
                 raise TimeoutError((folder / "head.log").read_text())
             time.sleep(0.2)
-        yield f"ray://127.0.0.1:{port}"
+        with mock.patch.dict(os.environ, settings):  # the driver has to agree with the head
+            yield f"ray://127.0.0.1:{port}"
     finally:
         head.send_signal(signal.SIGTERM)
         head.wait(60)
