@@ -142,7 +142,8 @@ class Attempts:
         before, seen = reference.figures, target.measure(emitted.tflite, reference.inputs)
         if limits.latency_ratio is not None and "measured" in (before.time_label, seen.time_label):
             before, seen = target.measure_in_turn(reference.tflite, emitted.tflite, reference.inputs)
-        ratio = seen.time / before.time / (1 + seen.time_error)
+        ratio = seen.time / before.time if seen.time_ratio is None else seen.time_ratio.median
+        ratio /= 1 + seen.time_error
         over = Limits(
             beyond(emitted.figures.file_bytes, limits.file_bytes),
             beyond(seen.arena_bytes, limits.arena_bytes),

@@ -62,7 +62,7 @@ def candidates(site: ConvSite, kernel: np.ndarray, metric: Metric, target: Targe
     effort = effort_of(metric)
     chains = list(chain_entries(site, kernel, metric, target, menu.chains, effort))
     entries += chains
-    structures = finest(structures, effort.structures)
+    structures = list(finest(structures, effort.structures))
     branches = list(sparse_entries(site, kernel, metric, structures, effort))
     entries += branches
     if menu.hybrid and chains and branches:

@@ -17,6 +17,7 @@ import scipy.optimize
 import scipy.sparse
 
 from compiler.errors import Infeasible
+from compiler.solver.silent_stdout import silent_stdout
 
 Cut = Mapping[int, Sequence[int]]
 """Candidates by site that can't be had together: at least one of these sites has to choose another than its own."""
@@ -47,17 +48,18 @@ def knapsack(
     site_of = np.repeat(np.arange(len(sizes)), sizes)
     one_each = scipy.sparse.csr_matrix((np.ones(len(loss)), (site_of, np.arange(len(loss)))))
     starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
-    result = scipy.optimize.milp(
-        loss / max(float(loss.max()), 1e-30),
-        integrality=np.ones(len(loss)),
-        bounds=scipy.optimize.Bounds(0, 1),
-        constraints=[
-            scipy.optimize.LinearConstraint(one_each, 1, 1),
-            scipy.optimize.LinearConstraint((cost / scale).T, -np.inf, bounds / scale),
-            *(cut_off(cut, starts, len(loss)) for cut in cuts),
-        ],
-        options={"mip_rel_gap": gap},
-    )
+    with silent_stdout():
+        result = scipy.optimize.milp(
+            loss / max(float(loss.max()), 1e-30),
+            integrality=np.ones(len(loss)),
+            bounds=scipy.optimize.Bounds(0, 1),
+            constraints=[
+                scipy.optimize.LinearConstraint(one_each, 1, 1),
+                scipy.optimize.LinearConstraint((cost / scale).T, -np.inf, bounds / scale),
+                *(cut_off(cut, starts, len(loss)) for cut in cuts),
+            ],
+            options={"mip_rel_gap": gap},
+        )
     if result.x is None:
         raise Infeasible("no combination of candidates is within the limits; raise the budget or relax a limit.")
     return tuple(int(s[np.argmax(result.x[a : a + n])]) for s, a, n in zip(survivors, starts, sizes, strict=True))

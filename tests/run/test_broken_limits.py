@@ -15,7 +15,7 @@ def session(max_file_bytes: int | None, max_arena_bytes: int | None) -> Any:
     options = SimpleNamespace(
         budget="params", max_file_bytes=max_file_bytes, max_arena_bytes=max_arena_bytes, max_latency_ratio=None
     )
-    seen = SimpleNamespace(arena_bytes=900, time=1.0, time_label="estimate", time_error=0.0)
+    seen = SimpleNamespace(arena_bytes=900, time=1.0, time_label="estimate", time_error=0.0, time_ratio=None)
     target = SimpleNamespace(measure=lambda *_: seen)
     return SimpleNamespace(options=options, target=target, reference=SimpleNamespace(figures=seen, inputs=()))
 
