@@ -27,7 +27,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.suites import NETWORKS, SHARED  # noqa: E402
+from benchmarks.suites import NETWORKS, SHARED, present  # noqa: E402
 from compiler.backend.targets.target import Target  # noqa: E402
 from compiler.datafree.study import Study, study  # noqa: E402
 from compiler.datafree.synthesize import synthesize  # noqa: E402
@@ -94,11 +94,7 @@ def main() -> int:
     parser.add_argument("--again", action="store_true", help="measure rows that have a result too [default: off]")
     arguments = parser.parse_args()
     rows: dict[str, Any] = json.loads(RESULTS.read_text())["rows"] if RESULTS.exists() else {}
-    for network in arguments.network or MEASURED:
-        missing = NETWORKS[network].missing
-        if missing is not None:
-            print(f"left out: {network}, {missing.name} is not there", flush=True)
-            continue
+    for network in present(arguments.network or MEASURED):
         for name, variant in VARIANTS.items():
             budgets = [float(b) for b in arguments.budgets.split(",")]
             wanted = [b for b in budgets if arguments.again or f"{network} {b:.2f} {name}" not in rows]

@@ -22,7 +22,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.suites import NETWORKS  # noqa: E402
+from benchmarks.suites import NETWORKS, present  # noqa: E402
 from compiler.errors import Infeasible  # noqa: E402
 from compiler.flags import parse  # noqa: E402
 from compiler.pipeline import analyse  # noqa: E402
@@ -42,11 +42,7 @@ def main() -> int:
     parser.add_argument("--again", action="store_true", help="measure rows that have a result too [default: off]")
     arguments = parser.parse_args()
     rows: dict[str, Any] = json.loads(RESULTS.read_text())["rows"] if RESULTS.exists() else {}
-    for network in arguments.network or MEASURED:
-        missing = NETWORKS[network].missing
-        if missing is not None:
-            print(f"left out: {network}, {missing.name} is not there", flush=True)
-            continue
+    for network in present(arguments.network or MEASURED):
         if not arguments.again and any(name.startswith(f"{network} ") for name in rows):
             continue
         for budget, row in measured(network):

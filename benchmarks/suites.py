@@ -6,7 +6,7 @@ whose files are missing are left out with a line that says so.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,6 +59,16 @@ NETWORKS = {
     "mobilenet_vww_int8_tflite": shared("tflite/vww_96_int8.tflite", "coco100_96x96.npz", "--input_scale=255"),
     **{f"digits_{r}": Network(MADE / f"{r}.keras", "digits", trained=(f"--regularize={r}",)) for r in REGIMES},
 }
+
+
+def present(names: Iterable[str]) -> Iterator[str]:
+    """Those of the networks whose files are there; a line for each of the others."""
+    for name in names:
+        missing = NETWORKS[name].missing
+        if missing is None:
+            yield name
+        else:
+            print(f"left out: {name}, {missing.name} is not there", flush=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from compiler.datafree.patches import choose_rows, patch_size, patches
+from compiler.datafree.patches import choose_rows, is_wide, patches
 from compiler.datafree.walk import apply, walk
-from compiler.decompose.row_covariance import WIDE, RowCovariance
+from compiler.decompose.row_covariance import RowCovariance
 from compiler.frontend.graph import Call
 from compiler.types import ConvSite, Inventory
 
@@ -40,7 +40,7 @@ def moments(model: keras.Model, inputs: Sequence[np.ndarray], inventory: Invento
 
     def visit(call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         site = sites.get(call.name)
-        if site is not None and patch_size(site) > WIDE:
+        if site is not None and is_wide(site):
             x = np.asarray(args[0])
             wide.setdefault(site.name, []).append(patches(x, site, choose_rows(x, site, seed)))
         elif site is not None:  # a shared layer sees the patches of all its calls

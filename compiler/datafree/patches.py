@@ -60,7 +60,7 @@ def choose_rows(x: np.ndarray, site: ConvSite, seed: int) -> np.ndarray:
     """Flat indices of the patches that statistics use: all, or a fixed random choice where there are very many."""
     total = count_positions(x.shape, site)
     d = patch_size(site)
-    limit = WIDE_ROWS if d > WIDE else min(MOST_ROWS, max(LEAST_ROWS, ROWS_PER_FEATURE * d))
+    limit = WIDE_ROWS if is_wide(site) else min(MOST_ROWS, max(LEAST_ROWS, ROWS_PER_FEATURE * d))
     if total <= limit:
         return np.arange(total)
     return np.sort(np.random.default_rng(seed).choice(total, limit, replace=False))
@@ -69,6 +69,11 @@ def choose_rows(x: np.ndarray, site: ConvSite, seed: int) -> np.ndarray:
 def patch_size(site: ConvSite) -> int:
     """d: the numbers of one patch."""
     return site.kernel_size[0] * site.kernel_size[1] * site.c_in
+
+
+def is_wide(site: ConvSite) -> bool:
+    """Whether the rows stand in for the covariance of a site's patches."""
+    return patch_size(site) > WIDE
 
 
 def count_positions(shape: tuple[int, ...], site: ConvSite) -> int:

@@ -14,6 +14,11 @@ import numpy as np
 from compiler.decompose.metric import Metric
 
 
+def spaced(highest: float, lowest: float, count: int) -> tuple[float, ...]:
+    """Densities in equal ratios."""
+    return tuple(float(d) for d in np.geomspace(highest, lowest, count))
+
+
 @dataclass(frozen=True, slots=True)
 class Effort:
     """The menu: how many ranks and densities are tried, and how many structures beside chains of which shares of the
@@ -23,8 +28,8 @@ class Effort:
     input_ranks: int = 14  # r_in values tried for tucker2; every r_out comes with each
     split_ranks: int = 6  # r_in and r_mid values tried for tucker4; every r_out comes with each
     structures: int = 9  # of those on the menu, the finest first
-    densities: tuple[float, ...] = tuple(float(d) for d in np.geomspace(0.85, 0.02, 18))
-    hybrid_densities: tuple[float, ...] = tuple(float(d) for d in np.geomspace(0.4, 0.03, 8))
+    densities: tuple[float, ...] = spaced(0.85, 0.02, 18)
+    hybrid_densities: tuple[float, ...] = spaced(0.4, 0.03, 8)
     hybrid_structures: int = 3
     hybrid_shares: tuple[float, ...] = (0.05, 0.08, 0.11, 0.15, 0.2, 0.25, 0.32, 0.42)
     cut: float = 0.85
@@ -39,8 +44,8 @@ LEVELS: tuple[tuple[float, Effort], ...] = (
     (
         3e8,
         Effort(
-            densities=tuple(float(d) for d in np.geomspace(0.85, 0.02, 14)),
-            hybrid_densities=tuple(float(d) for d in np.geomspace(0.4, 0.03, 7)),
+            densities=spaced(0.85, 0.02, 14),
+            hybrid_densities=spaced(0.4, 0.03, 7),
             hybrid_structures=2,
             hybrid_shares=(0.06, 0.12, 0.2, 0.32),
             cut=0.75,
@@ -55,8 +60,8 @@ LEVELS: tuple[tuple[float, Effort], ...] = (
             input_ranks=10,
             split_ranks=4,
             structures=6,
-            densities=tuple(float(d) for d in np.geomspace(0.8, 0.025, 9)),
-            hybrid_densities=tuple(float(d) for d in np.geomspace(0.35, 0.04, 5)),
+            densities=spaced(0.8, 0.025, 9),
+            hybrid_densities=spaced(0.35, 0.04, 5),
             hybrid_structures=1,
             hybrid_shares=(0.08, 0.2),
             cut=0.65,
@@ -71,7 +76,7 @@ LEVELS: tuple[tuple[float, Effort], ...] = (
             input_ranks=7,
             split_ranks=3,
             structures=3,
-            densities=tuple(float(d) for d in np.geomspace(0.7, 0.04, 5)),
+            densities=spaced(0.7, 0.04, 5),
             hybrid_densities=(0.3, 0.15, 0.06),
             hybrid_structures=1,
             hybrid_shares=(0.12,),

@@ -6,7 +6,6 @@ import math
 import re
 
 import keras
-import numpy as np
 from keras import layers
 
 from compiler.errors import BadInput
@@ -81,7 +80,6 @@ def _site(layer: keras.Layer, layer_calls: list[Call]) -> ConvSite:
             calls=len(maps),
             positions=positions,
             maps=maps,
-            zeros=zeros_as_int8(np.asarray(layer.kernel)),
         )
     return ConvSite(
         layer.name,
@@ -96,15 +94,7 @@ def _site(layer: keras.Layer, layer_calls: list[Call]) -> ConvSite:
         calls=len(maps),
         positions=positions,
         maps=maps,
-        zeros=zeros_as_int8(np.asarray(layer.kernel)),
     )
-
-
-def zeros_as_int8(kernel: np.ndarray) -> int:
-    """How many weights of a kernel (…, c_out) are 0 once it is int8 with a scale an output channel: networks that were
-    pruned before, or have dead channels, have many, and a target that stores zeros cheaply holds them already."""
-    scale = np.max(np.abs(kernel), axis=tuple(range(kernel.ndim - 1))) / 127
-    return int(np.count_nonzero(np.abs(kernel) <= scale / 2))
 
 
 def _extent(tensor: keras.KerasTensor, layer: keras.Layer) -> tuple[int, int]:

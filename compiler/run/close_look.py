@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from compiler.backend.targets.target import Target
-from compiler.datafree.patches import patch_size
+from compiler.datafree.patches import is_wide
 from compiler.decompose.factors import Factors
 from compiler.decompose.metric import Metric, symmetric_roots
-from compiler.decompose.row_covariance import WIDE
 from compiler.details import LayerDetail, Part
+from compiler.run.as_int8 import as_int8
 from compiler.run.cached_menus import Menus
 from compiler.run.search import Found
 from compiler.run.session import Session
@@ -29,7 +29,7 @@ def close_look(session: Session, found: Found, offered: Menus | None) -> tuple[L
     details = []
     for site, (name, choice) in zip(session.network.inventory.sites, found.built.choices, strict=True):
         kernel, _ = kernel_of(session.network.folded, name)
-        narrow = site.weights <= LARGEST and patch_size(site) <= WIDE
+        narrow = site.weights <= LARGEST and not is_wide(site)
         into, out = spectra(kernel, session.knowledge.metrics[name]) if narrow else ((), ())
         per_tensor = session.target.per_tensor_dense and site.kind == "dense"
         details.append(
@@ -86,10 +86,9 @@ def int8_snr_db(factors: Factors, per_tensor: bool = False) -> float | None:
 
 
 def rounded(kernel: np.ndarray, per_tensor: bool) -> np.ndarray:
-    """The kernel as symmetric int8 holds it."""
-    size = np.max(np.abs(kernel), axis=None if per_tensor else (0, 1, 2), keepdims=True)
-    scale = np.maximum(size, 1e-30) / 127
-    return np.rint(kernel / scale) * scale
+    """The kernel that its int8 form stands for."""
+    int8, scale = as_int8(kernel, per_tensor)
+    return int8 * scale
 
 
 def why(entries: tuple[Candidate, ...], choice: Choice, budget: str) -> str | None:

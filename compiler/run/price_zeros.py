@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from compiler.backend.sparse_format import encode, smallest
+from compiler.run.as_int8 import as_int8
 from compiler.surgery.set_kernels import kernel_of
 from compiler.types import ConvSite, Inventory
 
@@ -16,16 +17,16 @@ WORTH_A_LOOK = 0.2  # share of zeros below which no encoding is smaller than a d
 
 
 def price_zeros(inventory: Inventory, folded: keras.Model) -> Inventory:
-    """The sites with `encoded` set where the int8 kernel of `folded` is smaller in a sparse encoding."""
+    """The sites with `zeros` of the int8 kernels of `folded`, and `encoded` where a sparse encoding is smaller."""
     return replace(inventory, sites=tuple(priced(site, kernel_of(folded, site.name)[0]) for site in inventory.sites))
 
 
 def priced(site: ConvSite, kernel: np.ndarray) -> ConvSite:
     """`kernel` HWIO."""
-    if site.kind != "conv" or site.zeros < WORTH_A_LOOK * site.weights:
-        return site
-    scale = np.max(np.abs(kernel), axis=(0, 1, 2)) / 127
-    int8 = np.rint(kernel / np.where(scale > 0, scale, 1)).astype(np.int8)
-    ohwi = np.ascontiguousarray(np.moveaxis(int8, 3, 0))
-    form = smallest(ohwi)
-    return site if form is None else replace(site, encoded=encode(ohwi, form).nbytes)
+    int8, _ = as_int8(kernel)
+    zeros = int8.size - np.count_nonzero(int8)
+    form = None
+    if site.kind == "conv" and zeros >= WORTH_A_LOOK * site.weights:
+        ohwi = np.ascontiguousarray(np.moveaxis(int8, 3, 0))
+        form = smallest(ohwi)
+    return replace(site, zeros=int(zeros), encoded=0 if form is None else encode(ohwi, form).nbytes)

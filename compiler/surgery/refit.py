@@ -20,12 +20,12 @@ import numpy as np
 import scipy.linalg
 
 from compiler.datafree.moments import centred_rows
-from compiler.datafree.patches import choose_rows, patch_size, patches
+from compiler.datafree.patches import choose_rows, is_wide, patch_size, patches
 from compiler.datafree.walk import walk
 from compiler.decompose.factors import Factors
 from compiler.decompose.fit import fit
 from compiler.decompose.metric import Metric, damped
-from compiler.decompose.row_covariance import WIDE, RowCovariance
+from compiler.decompose.row_covariance import RowCovariance
 from compiler.frontend.graph import Call
 from compiler.surgery.set_kernels import kernel_of
 from compiler.types import Choice, ConvSite, Inventory
@@ -93,7 +93,7 @@ def refit_site(
 ) -> tuple[Factors, np.ndarray]:
     """Factors and bias of one site that sees `x_prefix` (NHWC) where the original saw `x`."""
     flat = kernel.reshape(-1, site.c_out)
-    regress = regress_wide if patch_size(site) > WIDE else regress_narrow
+    regress = regress_wide if is_wide(site) else regress_narrow
     mean, mean_prefix, target, sigma = regress(flat, x, x_prefix, site, seed, shrink)
     factors = fit(target.reshape(kernel.shape).astype(np.float32), Metric(sigma, damped(gamma)), choice)
     new_bias = bias + mean @ flat - mean_prefix @ factors.reconstruct().reshape(flat.shape)

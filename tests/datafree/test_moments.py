@@ -8,6 +8,7 @@ import pytest
 from keras import layers
 
 import compiler.datafree.moments as moments_module
+import compiler.datafree.patches as patches_module
 from compiler.datafree.moments import Moments, moments
 from compiler.datafree.patches import patches
 from compiler.decompose.row_covariance import RowCovariance
@@ -82,7 +83,7 @@ def test_very_wide_patches_keep_their_rows(
 ) -> None:
     model, found, x = network
     whole = moments(model, [x], found, 0)
-    monkeypatch.setattr(moments_module, "WIDE", 20)  # "shared" sees 36 numbers, "strided" 18
+    monkeypatch.setattr(patches_module, "WIDE", 20)  # "shared" sees 36 numbers, "strided" 18
     kept = moments(model, [x], found, 0)
     assert isinstance(kept["strided"].covariance, np.ndarray)
     for name in ("shared", "logits"):

@@ -32,7 +32,7 @@ def pruned() -> tuple[keras.Model, Inventory]:
     model.get_layer("dead").set_weights([kernel, bias])
     kernel, bias = model.get_layer("pruned").get_weights()
     model.get_layer("pruned").set_weights([kernel * (random.uniform(size=kernel.shape) < 0.1), bias])
-    return model, inventory(model)
+    return model, price_zeros(inventory(model), model)
 
 
 def sites_of(found: Inventory) -> dict[str, ConvSite]:
@@ -48,12 +48,11 @@ def test_zeros_are_counted_as_int8_has_them(pruned: tuple[keras.Model, Inventory
 
 def test_prices_are_those_of_the_file(pruned: tuple[keras.Model, Inventory]) -> None:
     model, found = pruned
-    priced = price_zeros(found, model)
-    encoded = {site.name: site.encoded for site in priced.sites}
+    encoded = {site.name: site.encoded for site in found.sites}
     assert encoded["whole"] == encoded["logits"] == 0
     assert encoded["dead"] < 0.3 * sites_of(found)["dead"].weights
     x = np.random.default_rng(1).normal(size=(16, 8, 8, 8)).astype(np.float32)
     stored = stored_bytes(emit(model, [x], TARGETS["mobile"])).weight_bytes
-    assert TARGETS["mobile"].total((site, DENSE) for site in priced.sites).weight_bytes == stored
-    unknowing = tuple(replace(site, zeros=0, encoded=0) for site in priced.sites)
+    assert TARGETS["mobile"].total((site, DENSE) for site in found.sites).weight_bytes == stored
+    unknowing = tuple(replace(site, zeros=0, encoded=0) for site in found.sites)
     assert TARGETS["mobile"].total((site, DENSE) for site in unknowing).weight_bytes > 1.5 * stored
