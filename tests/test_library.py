@@ -17,6 +17,7 @@ import compiler
 from compiler.cli import main
 from compiler.run.plan_json import read_plan
 from tests.tiny import run, save_tiny
+from tests.tools import XMOS
 
 ROOT = Path(__file__).resolve().parents[1]
 OPTIONS: dict[str, Any] = {"pruning_structure": "unstructured", "jobs": 2, "seed": 3}
@@ -72,7 +73,7 @@ def test_the_front_falls_and_ends_at_the_whole_network(analysis: compiler.Analys
         assert smaller.weight_bytes < larger.weight_bytes
         assert smaller.predicted_loss > larger.predicted_loss
     assert front[-1].predicted_loss == 0
-    assert front[-1].factor == pytest.approx(1, abs=0.02)
+    assert 0.9 < front[-1].factor <= 1  # below 1 where a dead channel costs nothing to leave out
     for unit in ("params", "bytes", "macs"):  # named as it was asked
         least = analysis.front(unit)[0].factor
         with pytest.raises(compiler.Infeasible, match=rf"^{unit}=0\.\d+ can't be met: the smallest reach") as refused:
@@ -116,6 +117,7 @@ def test_the_page_alone(folder: Path, half: compiler.Compressed) -> None:
         half.report(folder / "nowhere" / "alone.html")
 
 
+@XMOS
 def test_a_plan_brings_its_target(folder: Path, model: keras.Model) -> None:
     options = {**OPTIONS, "pruning_structure": "channel", "io": "uint8"}
     first = compiler.compress(model, target="cortex_m", compression_factor=0.6, **options)

@@ -4,6 +4,11 @@
 
 the Eckart–Young optimum in the whitened coordinates (Eckart & Young 1936); exact, for every rank at once. Where Σ is
 kept as rows, L is never formed: Q and S are those of the small matrix Γ^½ Kᵀ Σ K Γ^½, and A = K Γ^½ Q_r is the same.
+
+A kernel that moves by small steps is followed by one step of the block power iteration (Golub & Van Loan, "Matrix
+computations", §8.2) a move, each factor the least squares optimum for the other, at a fraction of a factorisation:
+
+    Q ← orthonormal columns of Γ^½ Kᵀ Σ A,    A ← K Γ^½ Q
 """
 
 from __future__ import annotations
@@ -55,6 +60,21 @@ def regress_wide(kernel: np.ndarray, metric: Metric) -> WideRegression:
 def factors_of_rank(fit: Regression | WideRegression, metric: Metric, rank: int) -> Factors:
     first, last = fit.coefficients(rank), fit.right[:rank] @ metric.gamma_roots[1]
     return Factors((("first", first[None, None]), ("last", last[None, None])))
+
+
+def follow(kernel: np.ndarray, metric: Metric, rank: int) -> Callable[[np.ndarray], np.ndarray]:
+    """`following(moved)`: a rank-`rank` approximation (d, c_out) of a kernel (d, c_out), each call from where the last
+    one ended; the first ones are of `kernel` or near it."""
+    root, inverse_root = metric.gamma_roots
+    first = regression_on_inputs(metric)(kernel).coefficients(rank)
+
+    def following(moved: np.ndarray) -> np.ndarray:
+        nonlocal first
+        basis, _ = np.linalg.qr(root @ (moved.T @ (metric.sigma @ first)))
+        first = moved @ (root @ basis)
+        return first @ (basis.T @ inverse_root)
+
+    return following
 
 
 def svd(kernel: np.ndarray, metric: Metric, rank: int) -> Factors:

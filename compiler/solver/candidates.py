@@ -16,7 +16,7 @@ from compiler.backend.targets.target import Target
 from compiler.decompose.effort import Effort, effort_of
 from compiler.decompose.metric import Metric
 from compiler.decompose.row_covariance import RowCovariance
-from compiler.decompose.svd import factors_of_rank, regression_on_inputs
+from compiler.decompose.svd import follow, regression_on_inputs
 from compiler.decompose.tucker2 import factors_of, input_basis, regress_on
 from compiler.decompose.tucker4 import assemble4, regress_on_vertical, vertical_basis
 from compiler.sparsity.prune import Pruner
@@ -221,8 +221,8 @@ def chain_beside(kernel: np.ndarray, metric: Metric, choice: Choice) -> Callable
         return lambda values: flat - reconstruct((flat - values).reshape(kernel.shape)).reshape(flat.shape)
 
     if choice.chain == "svd":
-        regress = regression_on_inputs(metric)
-        return leave(lambda k: factors_of_rank(regress(k), metric, choice.ranks[0]).reconstruct())
+        following = follow(kernel, metric, choice.ranks[0])
+        return lambda values: flat - following(flat - values)
     first = input_basis(kernel, metric)[:, : choice.ranks[0]]
     on_u = regress_on(first, kernel, metric)
     if choice.chain == "tucker2":

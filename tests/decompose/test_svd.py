@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import scipy.linalg
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compiler.decompose.svd import regression_on_inputs, svd
+from compiler.decompose.svd import follow, regression_on_inputs, svd
 from tests.decompose.cases import identity_metric, kernel_of, metric_of, seeds
 
 channels = st.tuples(st.integers(1, 9), st.integers(1, 9))
@@ -41,3 +43,19 @@ def test_shapes_and_roles() -> None:
     shape = (1, 1, 6, 5)
     factors = svd(kernel_of(shape), metric_of(shape), 2)
     assert [(role, kernel.shape) for role, kernel in factors.chain] == [("first", (1, 1, 6, 2)), ("last", (1, 1, 2, 5))]
+
+
+@given(st.integers(3, 9), st.integers(3, 9), seeds)
+@settings(max_examples=30, deadline=None)
+def test_following_starts_at_the_optimum_and_loses_no_more_with_every_call(c_in: int, c_out: int, seed: int) -> None:
+    """Calls for one kernel are steps of an alternating minimisation, from the optimum of another."""
+    shape = (1, 1, c_in, c_out)
+    metric, start, end = metric_of(shape, seed), kernel_of(shape, seed), kernel_of(shape, seed + 1)
+    following = follow(start, metric, 2)
+    scale = 2e-4 * metric.loss(start)
+    best = metric.loss(start - svd(start, metric, 2).reconstruct())
+    assert metric.loss(start[0, 0] - following(start[0, 0])) == pytest.approx(best, rel=1e-3, abs=scale)
+    losses = [metric.loss(end[0, 0] - following(end[0, 0])) for _ in range(60)]
+    slack = 2e-4 * metric.loss(end)
+    assert all(later <= earlier + slack for earlier, later in pairwise(losses))
+    assert losses[-1] < 0.5 * (losses[0] + metric.loss(end - svd(end, metric, 2).reconstruct())) + slack

@@ -131,7 +131,7 @@ def test_a_shared_batchnorm_stays():
 
 def test_the_source_is_not_touched():
     model = randomize(residual())
-    before = [np.array(weight) for weight in model.weights]
+    before = [keras.ops.convert_to_numpy(weight).copy() for weight in model.weights]
     fold_batchnorm(model)
     for weight, value in zip(model.weights, before, strict=True):
         np.testing.assert_array_equal(weight, value)
