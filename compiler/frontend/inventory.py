@@ -48,7 +48,7 @@ def inventory(model: keras.Model, exclude: str | None = None) -> Inventory:
         if reason is None and excluded is not None and excluded.search(layer.name):
             reason = f"--exclude {exclude} names it"
         if reason is None:
-            sites.append(_site(layer, layer_calls))
+            sites.append(site_of(layer, layer_calls))
         else:
             left.append(LeftAlone(layer.name, type(layer).__name__, layer.count_params(), reason))
     return Inventory(tuple(sites), tuple(left))
@@ -65,7 +65,8 @@ def _reason(layer: keras.Layer) -> str | None:
     return _REASONS.get(type(layer), f"a {type(layer).__name__} is neither a Conv2D nor a Dense")
 
 
-def _site(layer: keras.Layer, layer_calls: list[Call]) -> ConvSite:
+def site_of(layer: keras.Layer, layer_calls: list[Call]) -> ConvSite:
+    """A convolution or Dense and what its calls see. A depthwise one's c_out is its depth multiplier."""
     *_, c_in, c_out = layer.kernel.shape
     maps = tuple((*_extent(call.inputs[0], layer), *_extent(call.outputs[0], layer)) for call in layer_calls)
     positions = sum(h_out * w_out for _, _, h_out, w_out in maps)

@@ -25,13 +25,14 @@ from compiler.run.examples import BATCH, Examples
 from compiler.run.on_target import Reference, reference_of
 from compiler.surgery.finetune import Finetune, finetune
 from compiler.surgery.realise import Gates, Realised, realise
+from compiler.surgery.round_kernels import round_kernels
 from compiler.surgery.split_convs import split_convs
 from compiler.types import Choice
 
 
 @dataclass(frozen=True, eq=False)
 class Emitted:
-    """A file in memory, the Keras model that it was quantized from, and its size."""
+    """A file in memory, the float model that it stands for, and its size."""
 
     tflite: bytes
     model: keras.Model
@@ -75,6 +76,21 @@ class Session:
         self.progress.stage(f"Running the original: {self.target.tool}")
         return reference_of(self.target, original.tflite, self.knowledge.held_out, original.figures.macs)
 
+    def emit_rounded(
+        self, model: keras.Model, blocks: tuple[tuple[int, int], ...], keep: bool | None = None
+    ) -> tuple[Emitted, tuple[str, bool]]:
+        """The file of a model whose kernels are rounded with the inputs in view, where that gains (or where `keep`
+        says so), and the gate's decision."""
+        rounded, kept = round_kernels(
+            model,
+            self.knowledge.inputs,
+            self.knowledge.held_out,
+            per_tensor_dense=self.target.per_tensor_dense,
+            seed=self.options.seed,
+            keep=keep,
+        )
+        return replace(self.emit(rounded, blocks), model=model), ("round", kept)
+
     def emit(self, model: keras.Model, blocks: tuple[tuple[int, int], ...] = ()) -> Emitted:
         calibration = (*zip(self.knowledge.inputs, self.knowledge.held_out, strict=True),)
         joined = [np.concatenate(parts) for parts in calibration]
@@ -107,15 +123,16 @@ class Session:
         )
         self.progress.stage("Emitting the file")
         model = split_convs(self.network.folded, realised.fitted, chosen, self.network.inventory, self.target)
-        return Built(choices, losses, predicted_loss, realised, self.emit(model, blocks_of(choices)))
+        emitted, gate = self.emit_rounded(model, blocks_of(choices), dict(decided or ()).get("round"))
+        return Built(choices, losses, predicted_loss, with_gates(realised, gate), emitted)
 
     def finetune(self, built: Built, hook: Finetune) -> Built:
         """The same plan with the weights that the user's own training gives it."""
         self.progress.stage("Fine-tuning")
         model = finetune(built.emitted.model, hook)
         self.progress.stage("Emitting the file")
-        realised = replace(built.realised, gates=(*built.realised.gates, ("finetune", True)))
-        return replace(built, realised=realised, emitted=self.emit(model, blocks_of(built.choices)))
+        emitted, gate = self.emit_rounded(model, blocks_of(built.choices))
+        return replace(built, realised=with_gates(built.realised, gate, ("finetune", True)), emitted=emitted)
 
     @cached_property
     def original_outputs(self) -> list[np.ndarray]:
@@ -143,6 +160,11 @@ class Session:
         indices = self.examples.part(part)
         compressed = run(tflite, list(self.examples.inputs(indices)), threads=self.options.jobs)
         return self.examples.judge([z[indices] for z in self.original_outputs], compressed, part)
+
+
+def with_gates(realised: Realised, *gates: tuple[str, bool]) -> Realised:
+    """`realised` with later decisions in the place of earlier ones of the same name."""
+    return replace(realised, gates=tuple({**dict(realised.gates), **dict(gates)}.items()))
 
 
 def blocks_of(choices: tuple[tuple[str, Choice], ...]) -> tuple[tuple[int, int], ...]:

@@ -28,6 +28,7 @@ from compiler.decompose.metric import Metric, damped
 from compiler.decompose.row_covariance import RowCovariance
 from compiler.frontend.graph import Call
 from compiler.surgery.set_kernels import kernel_of
+from compiler.surgery.streams import Pair, pairs, side
 from compiler.types import Choice, ConvSite, Inventory
 
 SHRINK = 0.2  # λ as a share of the mean diagonal of Σ'
@@ -149,31 +150,3 @@ def joint_moments(
     cross = (cross / n - np.outer(off_prefix, off)).astype(np.float32)
     covariance = (outer / n - np.outer(off_prefix, off_prefix)).astype(np.float32)
     return (origin + off).astype(np.float32), (origin_prefix + off_prefix).astype(np.float32), cross, covariance
-
-
-def side(which: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The arguments of one of the two networks, where every value is a pair (original, compressed)."""
-
-    def pick(value: Any) -> Any:
-        if isinstance(value, Pair):
-            return value[which]
-        if isinstance(value, dict):
-            return {k: pick(v) for k, v in value.items()}
-        if isinstance(value, (list, tuple)):
-            return type(value)(pick(v) for v in value)
-        return value
-
-    return tuple(pick(a) for a in args), {k: pick(v) for k, v in kwargs.items()}
-
-
-class Pair(tuple[Any, Any]):
-    """(original, compressed) value of one tensor; a type of its own, so that lists of tensors are not taken for it."""
-
-    __slots__ = ()
-
-
-def pairs(original: Any, compressed: Any) -> Any:
-    """Pairs of an operation's outputs."""
-    if isinstance(original, (list, tuple)):
-        return [Pair(p) for p in zip(original, compressed, strict=True)]
-    return Pair((original, compressed))
