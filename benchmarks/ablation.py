@@ -63,6 +63,7 @@ class Variant:
     allocation: str = "exact"  # or "uniform": the same share of every site; "ratio": one rank ratio, plain Tucker
     refit: bool = True
     equalised: bool = True
+    rounded: bool = True  # kernels with the inputs in view; False: to the nearest
 
 
 VARIANTS: dict[str, Variant] = {
@@ -82,6 +83,7 @@ VARIANTS: dict[str, Variant] = {
     "unstructured only": Variant(("--pruning_structure=unstructured",)),
     "without refit": Variant(refit=False),
     "without equalisation": Variant(equalised=False),
+    "without rounding by inputs": Variant(rounded=False),
     "with --recover synthetic": Variant(("--recover=synthetic",)),
 }  # fmt: skip
 
@@ -133,7 +135,8 @@ def measured(network: str, variant: Variant, budgets: list[float]) -> Iterator[t
                 decided=None if variant.refit else (("refit", False),),
             )
         model = split_convs(session.network.folded, realised.fitted, choices, session.network.inventory, session.target)
-        emitted = session.emit(model, blocks_of(tuple(choices.items())))
+        keep = None if variant.rounded else False
+        emitted, _ = session.emit_rounded(model, blocks_of(tuple(choices.items())), keep)
         evidence = session.measure(emitted.tflite, "report")
         yield (
             budget,

@@ -61,7 +61,7 @@ def analyse(
     Raises BadInput or UnsupportedModel.
     """
     progress = progress or Silent()
-    configure_tensorflow(options.jobs)
+    configure_tensorflow()
     target, cache = target_of(options), Cache(enabled=not options.no_cache)
 
     progress.stage("Reading the network")

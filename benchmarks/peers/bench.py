@@ -90,7 +90,7 @@ def read_bench(network: str, data: str, budget: float, jobs: int, settings: Iter
     bench = NETWORKS[network]
     flags = [f"--input_path={bench.file}", "--output_path=unwritten.tflite", f"--data={bench.data}", *bench.inputs]
     options = parse([*flags, f"--jobs={jobs}", *(f"--{name}={value}" for name, value in settings)])
-    configure_tensorflow(jobs)
+    configure_tensorflow()
     read = read_network(options.input_path, model_name=None, input_shape=None, exclude=None)
     inputs, source = inputs_of(network, read, options, "synthetic" if data == "nothing" else data)
     teaching, held_out = divided(inputs)

@@ -1,4 +1,4 @@
-"""A graph that kills TensorFlow's own optimiser runs, in a process of its own."""
+"""TensorFlow as the compiler sets it up, in processes of their own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 SHORTCUT = """
 from compiler.run.configure_tensorflow import configure_tensorflow
-configure_tensorflow(1)
+configure_tensorflow()
 import keras
 import numpy as np
 from keras import layers
@@ -23,3 +23,30 @@ np.testing.assert_allclose(model.predict_on_batch(x), np.asarray(model(x)), atol
 def test_a_convolution_added_to_a_padded_shortcut_runs() -> None:
     done = subprocess.run([sys.executable, "-c", SHORTCUT], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
+
+GRADIENT = """
+import os, sys
+if hasattr(os, "sched_setaffinity"):
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:int(sys.argv[1])])
+from compiler.run.configure_tensorflow import configure_tensorflow
+configure_tensorflow()
+import hashlib
+import numpy as np
+import tensorflow as tf
+random = np.random.default_rng(0)
+x, kernel = (tf.constant(random.normal(size=s).astype("float32")) for s in ((96, 32, 32, 16), (3, 3, 16, 16)))
+with tf.GradientTape() as tape:
+    tape.watch([x, kernel])
+    h = tf.nn.conv2d(x, kernel, 1, "SAME")
+    mean, variance = tf.nn.moments(h, [0, 1, 2])
+    loss = tf.reduce_sum(mean ** 2) + tf.reduce_sum(tf.math.log(variance))
+print(hashlib.sha256(b"".join(g.numpy().tobytes() for g in tape.gradient(loss, [x, kernel]))).hexdigest())
+"""
+
+
+def test_gradients_do_not_follow_the_number_of_cores() -> None:
+    def digest(cores: int) -> str:
+        done = subprocess.run([sys.executable, "-c", GRADIENT, str(cores)], capture_output=True, text=True, check=True)
+        return done.stdout
+
+    assert digest(1) == digest(2)
