@@ -6,7 +6,6 @@ import contextlib
 
 from threadpoolctl import threadpool_limits
 
-
 THREADS = 2  # of TensorFlow
 
 
