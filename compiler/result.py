@@ -71,14 +71,16 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """The emitted file, loaded back and run beside the float original."""
+    """The emitted file, loaded back and run beside the float model that was quantized, and beside the original."""
 
     interpreter: str  # "ai_edge_litert 2.3.0, BUILTIN_REF"
     examples: int
     source: str
-    snr_db: float | None  # 10·log10 of signal over error power at the output
+    snr_db: float | None  # 10·log10 of signal over error power at the output: what quantization changed
     top1_agreement: float | None  # None where the network is no classifier
     operators: tuple[tuple[str, int], ...] = ()  # (name, how many), as the file holds them
+    original_snr_db: float | None = None  # against the float original: what compression and quantization changed
+    original_top1_agreement: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import pytest
 
 from compiler.backend.stored_bytes import stored_bytes
 from compiler.backend.targets.c import compose
-from compiler.errors import Infeasible
+from compiler.errors import CheckFailed, Infeasible
 from compiler.options import Options
 from compiler.pipeline import compress
 from compiler.result import Result
@@ -50,6 +50,22 @@ def test_the_file_loads_and_answers(folder: Path, half: Result) -> None:
     assert half.verification.operators
     assert half.verification.snr_db is not None
     assert half.verification.snr_db > 10
+
+
+def test_the_file_is_compared_with_both_float_models(folder: Path, half: Result) -> None:
+    """Quantization alone moves less than compression and quantization do."""
+    seen = half.verification
+    assert seen.snr_db is not None
+    assert seen.original_snr_db is not None
+    assert seen.original_snr_db < seen.snr_db - 3
+    assert seen.original_top1_agreement is not None
+
+
+def test_a_file_whose_answers_are_noise_is_not_written(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("compiler.run.summary.LEAST_SNR_DB", 200.0)
+    with pytest.raises(CheckFailed, match=r"nothing to do with those of the float model .* ask for less compression"):
+        compress(options(folder, "noise"))
+    assert not list(folder.glob("noise*"))
 
 
 def test_the_budget_holds_in_the_file(folder: Path, half: Result) -> None:

@@ -29,17 +29,29 @@ BORDER_TYPES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Verification:
-    """What was seen when the file ran beside the float model.
+class Agreement:
+    """How near outputs are to others.
 
-    snr_db          signal-to-quantization-noise ratio of the outputs, in dB, the worst of them
-    top1_agreement  share of samples whose largest first output is the float model's; None if that is no class vector
-    operators       (name, how many) of the file, by name
-    samples         how many inputs were run
+    snr_db          signal-to-noise ratio in dB, the worst output's
+    top1_agreement  share of samples whose largest first output is the same; None if that is no class vector
     """
 
     snr_db: float
     top1_agreement: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What was seen when the file ran.
+
+    quantized   beside the float model that it was made from: what quantization changed
+    original    beside the float original: what compression and quantization changed
+    operators   (name, how many) of the file, by name
+    samples     how many inputs were run
+    """
+
+    quantized: Agreement
+    original: Agreement
     operators: tuple[tuple[str, int], ...]
     samples: int
 
@@ -47,13 +59,15 @@ class Verification:
 def verify(
     tflite: bytes,
     expected: Inputs,
+    original: Inputs,
     inputs: Inputs,
     *,
     io: str = "int8",
     kernels: Kernels = "xnnpack",
     threads: int = 1,
 ) -> Verification:
-    """Run `inputs` (N, …; one array per input of the file) and compare with the float model's outputs `expected`.
+    """Run `inputs` (N, …; one array per input of the file) and compare with the outputs of the float model that was
+    quantized (`expected`) and with those of the `original`.
 
     Raises CheckFailed where an operator works in float or is no builtin, where inputs or outputs are not of type `io`,
     where the file does not load or run, and where the outputs' shapes are not those of the float model.
@@ -66,13 +80,21 @@ def verify(
             f"the file's outputs have shapes {[o.shape for o in outputs]}, the model's {[w.shape for w in wanted]}: "
             "compare a file with the model that it was made from"
         )
+    return Verification(
+        quantized=agreement(wanted, outputs),
+        original=agreement(_arrays(original), outputs),
+        operators=tuple(sorted(Counter(names).items())),
+        samples=len(outputs[0]),
+    )
+
+
+def agreement(wanted: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> Agreement:
+    """Of outputs (n, …) with those that were wanted."""
     first, first_wanted = outputs[0], wanted[0]
     is_classes = first.ndim == 2 and first.shape[1] > 1
-    return Verification(
+    return Agreement(
         snr_db=min(snr_db(w, o) for w, o in zip(wanted, outputs, strict=True)),
         top1_agreement=float(np.mean(first.argmax(1) == first_wanted.argmax(1))) if is_classes else None,
-        operators=tuple(sorted(Counter(names).items())),
-        samples=len(first),
     )
 
 

@@ -151,13 +151,17 @@ def search_lines(result: Result) -> list[str]:
 
 def verification_line(verification: Verification) -> str:
     """The file, loaded back and run."""
-    seen = [] if verification.snr_db is None else [f"SNR {verification.snr_db:.1f} dB"]
-    if verification.top1_agreement is not None:
-        seen.append(f"top-1 agreement {_percent1(verification.top1_agreement)}")
+
+    def agreement(snr_db: float | None, top1: float | None) -> str:
+        seen = [] if snr_db is None else [f"SNR {snr_db:.1f} dB"]
+        return ", ".join(seen if top1 is None else [*seen, f"top-1 agreement {_percent1(top1)}"])
+
+    quantized = agreement(verification.snr_db, verification.top1_agreement)
+    original = agreement(verification.original_snr_db, verification.original_top1_agreement)
     operators = ", ".join(f"{count} {name}" for name, count in verification.operators)
     return (
-        f"verified in {verification.interpreter} against the float original on {verification.examples:,} examples "
-        f"({verification.source}): {', '.join(seen)}; operators: {operators}"
+        f"verified in {verification.interpreter} on {verification.examples:,} examples ({verification.source}), "
+        f"against the compressed float model: {quantized}; against the original: {original}; operators: {operators}"
     )
 
 

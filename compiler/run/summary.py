@@ -22,6 +22,7 @@ from compiler.run.session import Emitted, Session
 from compiler.run.versions import versions
 from compiler.types import DENSE
 
+LEAST_SNR_DB = -6.0  # noise of four times the signal's power
 SAMPLES = 64  # inputs on which the file is compared with its float model
 
 
@@ -95,16 +96,26 @@ def with_search(session: Session, found: Found) -> Evidence:
 
 
 def verified(session: Session, emitted: Emitted) -> Verification:
-    """The file beside the float model that it was made from, on held-out inputs."""
+    """The file beside the float model that it was made from and beside the original, on held-out inputs."""
     inputs = [x[:SAMPLES] for x in session.knowledge.held_out]
-    expected = [np.asarray(z) for z in keras.tree.flatten(emitted.model.predict_on_batch(feed(emitted.model, inputs)))]
-    seen = verify(emitted.tflite, expected, inputs, io=session.options.io)
+    expected, original = (
+        [np.asarray(z) for z in keras.tree.flatten(model.predict_on_batch(feed(model, inputs)))]
+        for model in (emitted.model, session.network.normal)
+    )
+    seen = verify(emitted.tflite, expected, original, inputs, io=session.options.io)
+    if seen.quantized.snr_db < LEAST_SNR_DB:
+        raise CheckFailed(
+            f"the int8 file's answers have nothing to do with those of the float model that it was made from (SNR "
+            f"{seen.quantized.snr_db:.1f} dB): ask for less compression, or give --calibration_data."
+        )
     return Verification(
         interpreter=f"ai_edge_litert {importlib.metadata.version('ai-edge-litert')}, XNNPACK",
         examples=seen.samples,
         source="held-out calibration inputs",
-        snr_db=seen.snr_db,
-        top1_agreement=seen.top1_agreement if session.network.classifier else None,
+        snr_db=seen.quantized.snr_db,
+        top1_agreement=seen.quantized.top1_agreement if session.network.classifier else None,
+        original_snr_db=seen.original.snr_db,
+        original_top1_agreement=seen.original.top1_agreement if session.network.classifier else None,
         operators=seen.operators,
     )
 

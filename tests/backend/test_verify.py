@@ -21,19 +21,21 @@ def changed(change: Callable[[schema.ModelT], None], io: str = "int8") -> bytes:
 def test_the_figures_of_a_good_file() -> None:
     inputs = images(50)
     expected = small_keras().predict(inputs, verbose=0)
-    seen = verify(small_int8(), expected, inputs)
+    seen = verify(small_int8(), expected, np.roll(expected, 1, axis=1), inputs)
     assert seen.samples == 50
     assert seen.operators == (("CONV_2D", 2), ("FULLY_CONNECTED", 1), ("PAD", 1), ("RESHAPE", 1))
-    assert 25 < seen.snr_db < 50
+    assert 25 < seen.quantized.snr_db < 50
     (outputs,) = run(small_int8(), inputs)
-    assert seen.snr_db == snr_db(expected, outputs)
-    assert seen.top1_agreement == np.mean(outputs.argmax(1) == expected.argmax(1)) > 0.9
+    assert seen.quantized.snr_db == snr_db(expected, outputs)
+    assert seen.quantized.top1_agreement == np.mean(outputs.argmax(1) == expected.argmax(1)) > 0.9
+    assert seen.original.top1_agreement is not None
+    assert seen.original.top1_agreement < 0.5
 
 
 def test_agreement_falls_when_the_model_is_another() -> None:
     inputs = images(50)
     turned = np.roll(small_keras().predict(inputs, verbose=0), 1, axis=1)
-    seen = verify(small_int8(), turned, inputs)
+    seen = verify(small_int8(), turned, turned, inputs).quantized
     assert seen.top1_agreement is not None
     assert seen.top1_agreement < 0.5
     assert seen.snr_db < 5
@@ -42,7 +44,8 @@ def test_agreement_falls_when_the_model_is_another() -> None:
 def test_outputs_that_are_no_classes_have_no_agreement() -> None:
     tflite = conv_file(random_int8((4, 3, 3, 2)))
     inputs = random_int8((3, 6, 6, 2))
-    seen = verify(tflite, run(tflite, inputs), inputs)
+    outputs = run(tflite, inputs)
+    seen = verify(tflite, outputs, outputs, inputs).original
     assert seen.top1_agreement is None
     assert seen.snr_db == float("inf")
 
@@ -121,4 +124,4 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
     with pytest.raises(BadInput, match="has 1 inputs and 2 arrays"):
         run(small_int8(), [images(1), images(1)])
     with pytest.raises(CheckFailed, match="outputs have shapes"):
-        verify(small_int8(), np.zeros((2, 4), np.float32), images(2))
+        verify(small_int8(), np.zeros((2, 4), np.float32), np.zeros((2, 10), np.float32), images(2))
