@@ -25,11 +25,9 @@ def check_input(options: Options) -> None:
 def check_paths(options: Options) -> None:
     """Raise `BadInput` for a file that is missing or a folder that can't take the output; leaves nothing behind."""
     check_input(options)
-    source, output = options.input_path, options.output_path
+    output = options.output_path
     if output.suffix != ".tflite":
         raise BadInput(f"--output_path {output} does not end in .tflite; name a file such as {output}.tflite.")
-    if output.exists() and output.samefile(source):
-        raise BadInput(f"--output_path {output} is the input itself; name another file to write.")
     if output.is_dir():
         raise BadInput(f"--output_path {output} is a folder; name a file to write, such as {output}/net.tflite.")
     folder = output.parent

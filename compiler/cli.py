@@ -53,7 +53,9 @@ def compress(words: Sequence[str]) -> None:
     options = parse(words)
     check_paths(options)
     from compiler.run.check_first import check_first
+    from compiler.run.refuse_overwrite import refuse_overwrite
 
+    refuse_overwrite(options)
     check_first(options)
     with quietly(options) as progress:
         from compiler.pipeline import compress

@@ -28,7 +28,6 @@ def test_good_paths_leave_nothing_behind(tmp_path: Path) -> None:
         ({"input_path": "folder"}, r"folder is a folder; save the model as a \.keras file"),
         ({"input_path": "net.weights.h5"}, r"holds weights only; name the builder of their network with --model"),
         ({"output_path": "net.onnx"}, r"does not end in \.tflite"),
-        ({"input_path": "two.tflite", "output_path": "two.tflite"}, r"two\.tflite is the input itself; name another"),
         ({"output_path": "dir.tflite"}, r"dir\.tflite is a folder; name a file to write"),
         ({"output_path": "nowhere/net.tflite"}, r"nowhere of --output_path does not exist; make it with mkdir -p"),
         ({"plan": "absent.plan.json"}, r"absent\.plan\.json does not exist; give the \.plan\.json"),
@@ -38,7 +37,6 @@ def test_bad_paths(tmp_path: Path, given: dict[str, str], message: str) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "dir.tflite").mkdir()
     (tmp_path / "net.weights.h5").touch()
-    (tmp_path / "two.tflite").touch()
     with pytest.raises(BadInput, match=message):
         _check(tmp_path, **{flag: tmp_path / name for flag, name in given.items()})
 

@@ -10,12 +10,13 @@ from compiler.report.page import page
 from compiler.report.report_json import report_json
 from compiler.run.finished import Finished
 from compiler.run.plan_json import plan_json
+from compiler.run.refuse_overwrite import refuse_overwrite
 from compiler.run.target_of import target_of
 from compiler.run.write_files import write_files
 
 
 def write_result(options: Options, done: Finished) -> None:
-    """All of them, or none."""
+    """All of them, or none. Raises BadInput where one is a file that the run has read."""
     contents = {
         options.output_path: done.tflite,
         options.plan_path: plan_json(done.plan).encode(),
@@ -26,6 +27,7 @@ def write_result(options: Options, done: Finished) -> None:
     if options.save_keras:
         contents[options.keras_path] = keras_bytes(done)
     native = native_files(options, done)
+    refuse_overwrite(options, native)
     write_files(contents | native, folders={path.parent for path in native} - {options.output_path.parent})
 
 
