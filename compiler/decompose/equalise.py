@@ -4,8 +4,10 @@ Between two factors there is no nonlinearity, so any invertible D may be put bet
 TFLite quantizes an intermediate tensor with one scale, set by its loudest channel; noise of that scale enters every
 channel k and leaves through row k of B. With standard deviations s_k of the channels, the noise at the output is
 max_k(s_k d_k)² Σ_k ‖B_k‖² / d_k², least where all s_k d_k are equal: D = diag(1 / s_k). The per-channel scales of A
-absorb D without a change of its int8 values. Equalisation of layer pairs: Nagel et al., "Data-free quantization through
-weight equalization and bias correction", 2019; here it is exact since nothing lies between the pair.
+absorb D without a change of its int8 values. The same holds between a sparse branch of few output channels and the
+convolution that scatters them, whose every output has one weight: D there costs nothing at all. Equalisation of layer
+pairs: Nagel et al., "Data-free quantization through weight equalization and bias correction", 2019; here it is exact
+since nothing lies between the pair.
 """
 
 from __future__ import annotations
@@ -26,13 +28,19 @@ def equalise(factors: Factors, covariance: np.ndarray | RowCovariance) -> Factor
     for index in range(len(chain) - 1):
         role, factor = chain[index]
         prefix = factor if prefix is None else compose(prefix, factor)
-        spread = np.maximum(channel_spread(prefix, covariance), 1e-12)
-        spread = np.where(spread > 1e-6 * spread.max(), spread, spread.max()).astype(factor.dtype)
+        spread = loudness(prefix, covariance)
         prefix = prefix / spread
         next_role, following = chain[index + 1]
         chain[index] = (role, factor / spread)
         chain[index + 1] = (next_role, following * spread[:, None])
-    return Factors(tuple(chain), factors.sparse)
+    sparse = factors.sparse
+    return Factors(tuple(chain), sparse, None if sparse is None else loudness(sparse, covariance))
+
+
+def loudness(prefix: np.ndarray, covariance: np.ndarray | RowCovariance) -> np.ndarray:
+    """`channel_spread`, and for silent channels that of the loudest: they are not amplified."""
+    spread = np.maximum(channel_spread(prefix, covariance), 1e-12)
+    return np.where(spread > 1e-6 * spread.max(), spread, spread.max()).astype(prefix.dtype)
 
 
 def channel_spread(prefix: np.ndarray, covariance: np.ndarray | RowCovariance) -> np.ndarray:

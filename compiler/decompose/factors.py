@@ -21,11 +21,13 @@ ROLES = ("first", "core", "vertical", "horizontal", "last")
 class Factors:
     """`chain` may be empty (sparse only); `sparse` may be None (chain only); not both.
 
-    `sparse` is the whole HWIO kernel with zeros in it, whatever its structure.
+    `sparse` is the whole HWIO kernel with zeros in it, whatever its structure; `loudness` (c_out,) are the standard
+    deviations of its outputs, a gauge for where they are scattered by a convolution (None: not known).
     """
 
     chain: tuple[tuple[str, np.ndarray], ...]
     sparse: np.ndarray | None = None
+    loudness: np.ndarray | None = None
 
     def reconstruct(self) -> np.ndarray:
         """The one kernel (k_h, k_w, c_in, c_out) that the factors stand for."""

@@ -19,6 +19,7 @@ import keras
 import numpy as np
 
 from compiler.backend.targets.target import Target
+from compiler.decompose.factors import Factors
 from compiler.errors import CheckFailed
 from compiler.frontend.rebuild import copy_of
 from compiler.surgery.linear_layer import geometry, linear_layer
@@ -30,7 +31,7 @@ Subgraph = Callable[[Any], Any]
 def sparse_branch(
     site: ConvSite,
     choice: Choice,
-    kernel: np.ndarray,
+    factors: Factors,
     bias: np.ndarray | None,
     target: Target,
     name: Callable[[str], str],
@@ -39,8 +40,10 @@ def sparse_branch(
     where it is given); its layers are made here, once, under the names that `name(role)` gives.
 
     The branch consists of what `target.emitted(site, choice)` prices; of a block structure's channels it may take
-    fewer. Raises CheckFailed if `kernel` reaches more channels than were priced.
+    fewer. Raises CheckFailed if `factors.sparse` reaches more channels than were priced.
     """
+    kernel = factors.sparse
+    assert kernel is not None, f"the choice of '{site.name}' has a sparse branch, its factors have none"
     convs, selections = target.emitted(site, choice)
     branch = next(e for e in convs if e.role == "sparse")
     by_conv = {e.role for e in convs} & {"gather", "scatter"}
@@ -60,12 +63,14 @@ def sparse_branch(
         parts.append(linear_layer(site, name("sparse"), kernel, bias, **here))
         return chained(parts)
     kept_out = reached(site, kernel, 3, least_out, n_out)
-    parts.append(linear_layer(site, name("sparse"), kernel[..., kept_out], **here))
     if "scatter" in by_conv:
-        ones = np.eye(site.c_out, dtype=np.float32)[None, None, kept_out]
-        parts.append(linear_layer(site, name("scatter"), ones, bias))
+        # Equally loud in between: one scale serves all of them there (see `decompose/equalise.py`).
+        loud = np.ones(site.c_out, np.float32) if factors.loudness is None else factors.loudness
+        parts.append(linear_layer(site, name("sparse"), (kernel / loud)[..., kept_out], **here))
+        parts.append(linear_layer(site, name("scatter"), np.diag(loud)[None, None, kept_out], bias))
     else:
         assert bias is None, "a branch that is scattered without arithmetic has no place for a bias"
+        parts.append(linear_layer(site, name("sparse"), kernel[..., kept_out], **here))
         parts.append(scatter(kept_out, site.c_out, name))
     return chained(parts)
 

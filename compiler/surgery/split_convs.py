@@ -74,12 +74,11 @@ def subgraph(
         return linear_layer(site, site.name, factors.reconstruct(), bias, **geometry(site, "core"))
     if choice.structure is None:
         return chain(site, factors, bias, name)
-    assert factors.sparse is not None, f"the choice of '{site.name}' has a sparse branch, its factors have none"
     if not factors.chain:
         own = bias if site.use_bias else None
-        return sparse_branch(site, choice, factors.sparse, own, target, name)
+        return sparse_branch(site, choice, factors, own, target, name)
     left = chain(site, factors, bias, name)
-    right = sparse_branch(site, choice, factors.sparse, None, target, name)
+    right = sparse_branch(site, choice, factors, None, target, name)
     add = layers.Add(name=name("add"), dtype="float32")
     return lambda x: add([left(x), right(x)])
 

@@ -72,3 +72,18 @@ def test_a_kernel_without_a_chain_has_no_gauge() -> None:
     kernel = kernel_of((3, 3, 4, 6))
     assert equalise(Factors((), kernel), stationary(kernel.shape)).sparse is kernel
     np.testing.assert_array_equal(equalise(Factors((("core", kernel),)), stationary(kernel.shape)).chain[0][1], kernel)
+
+
+def test_how_loud_a_sparse_branch_is() -> None:
+    """The standard deviation of each of its outputs; silent channels count as loud as the loudest."""
+    shape = (3, 3, 4, 6)
+    covariance = stationary(shape)
+    branch = fit(kernel_of(shape), metric_of(shape), Choice("none", (), "filter", None, 3)).sparse
+    assert branch is not None
+    loud = equalise(Factors((), branch), covariance).loudness
+    assert loud is not None
+    flat = branch.reshape(-1, 6)
+    expected = np.sqrt(np.diag(flat.T @ covariance @ flat))
+    alive = expected > 0
+    np.testing.assert_allclose(loud[alive], expected[alive], rtol=1e-5)
+    np.testing.assert_allclose(loud[~alive], expected.max(), rtol=1e-5)

@@ -324,6 +324,22 @@ def test_more_channels_than_priced_are_caught(one_conv: tuple[keras.Model, Inven
     assert "reaches 6 output channels" in broken(factors, inventory, model, choice)
 
 
+def test_channels_in_front_of_a_scatter_are_equally_loud(one_conv: tuple[keras.Model, Inventory]) -> None:
+    """One scale holds all of them in int8: a loud one would leave the others no steps."""
+    model, inventory = one_conv
+    kernel = np.random.default_rng(1).normal(size=(3, 3, 4, 6)).astype(np.float32)
+    kernel *= np.array([1, 0, 1000, 0, 1, 0], np.float32)
+    loudness = np.linalg.norm(kernel.reshape(-1, 6), axis=0) + (kernel == 0).all((0, 1, 2))  # of white inputs
+    factors = {"conv": (Factors((), kernel, loudness), bias_of(inventory.sites[0]))}
+    choice = Choice("none", (), "filter", None, 3)
+    split = split_convs(model, factors, {"conv": choice}, inventory, CORTEX_M)
+    assert_equal(with_reconstructed_kernels(model, factors), split)
+    x = np.random.default_rng(2).normal(size=(200, 6, 5, 4)).astype(np.float32)
+    middle = np.asarray(keras.Model(split.input, split.get_layer("conv_sparse").output)(x))
+    inner = middle[:, 1:-1, 1:-1]  # where no patch reaches over the border
+    np.testing.assert_allclose(inner.std((0, 1, 2)), 1.0, rtol=0.1)
+
+
 def test_all_zero_groups_are_filled_up(one_conv: tuple[keras.Model, Inventory]) -> None:
     """A filter that was kept but came out as zeros still has its place: sizes stay those that were priced."""
     model, inventory = one_conv
