@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from compiler.evidence.check_range import check_span
 from compiler.evidence.evaluate import Evaluate
 from compiler.frontend.read_network import read_network
 from compiler.options import Options
@@ -69,6 +70,8 @@ def analyse(
     network = replace(network, inventory=price_zeros(network.inventory, network.folded))
     examples = load_examples(options, network)
     inputs, origin = calibration_inputs(network, options, cache, progress)
+    if examples is not None and options.input_range is None:
+        check_span(examples.data, inputs, "--data")
 
     knowledge = cached_study(network, inputs, origin, options.seed, cache, progress)
 

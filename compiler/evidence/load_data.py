@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from compiler.errors import BadInput
+from compiler.evidence.check_range import check_range
 from compiler.evidence.check_source import KERAS_DATASETS, check_source
 from compiler.evidence.dataset import Dataset
 
@@ -52,7 +53,7 @@ def load_data(
         chosen = np.sort(np.random.default_rng(0).permutation(len(dataset))[:limit])
         dataset = dataset.take(chosen, f"{limit} of {len(dataset)} of {dataset.name}")
     if input_range is not None:
-        _check_range(dataset, input_range, flag)
+        check_range(dataset, input_range, flag)
     return dataset
 
 
@@ -160,16 +161,3 @@ def _checked_labels(dataset: Dataset, classes: int | None, flag: str) -> np.ndar
             f"number the labels 0 to {classes - 1}."
         )
     return y.astype(np.int64)
-
-
-def _check_range(dataset: Dataset, expected: tuple[float, float], flag: str) -> None:
-    """Refuse a scale that is off by far: a factor of 255, or a mean taken in the wrong units."""
-    low, high = expected
-    width = high - low
-    sample = dataset.inputs(slice(0, 256))
-    seen_low, seen_high = min(float(x.min()) for x in sample), max(float(x.max()) for x in sample)
-    if seen_low < low - width or seen_high > high + width or seen_high - seen_low < width / 20:
-        raise BadInput(
-            f"{flag} {dataset.name} feeds the network values from {seen_low:.4g} to {seen_high:.4g}, where it expects "
-            f"about {low:.4g} to {high:.4g}; set --input_scale, --input_mean and --input_std as in training."
-        )

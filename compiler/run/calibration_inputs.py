@@ -85,6 +85,7 @@ def users_inputs(network: Network, options: Options) -> tuple[tuple[np.ndarray, 
         input_scale=options.input_scale,
         input_mean=options.input_mean,
         input_std=options.input_std,
+        input_range=options.input_range,
         limit=MOST,
         flag="--calibration_data",
     )

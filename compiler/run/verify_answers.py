@@ -29,7 +29,8 @@ def verify_answers(
     options = plan_options(Options(input_path=source, output_path=Path(report.output_path)), plan)
     own = dict(plan.settings).get("calibration_data", "None")
     if own != "None" and Path(own).exists():  # a file or a folder: code that it names is not run here
-        options = replace(options, calibration_data=own)
+        # A plan holds no input scale: inputs that are in other units here show in their hash, below.
+        options = replace(options, calibration_data=own, input_range=None)
     progress.stage("Reading the network")
     network = read_network(source, model_name=model_name, input_shape=None, exclude=options.exclude)
     if network.hash != report.provenance.model_hash:

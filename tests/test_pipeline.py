@@ -1,0 +1,50 @@
+"""What the compiler refuses between reading a network and studying it: the dear part has not begun."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from compiler.errors import BadInput
+from compiler.options import Options
+from compiler.pipeline import analyse
+from tests.tiny import save_tiny
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`net.keras`, `val.npz` in 0..1, and `bytes.npz`, the same as bytes."""
+    folder = tmp_path_factory.mktemp("pipeline")
+    save_tiny(folder)
+    with np.load(folder / "val.npz") as data:
+        np.savez(folder / "bytes.npz", x=np.round(255 * data["x"]).astype(np.uint8), y=data["y"])
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def no_study(monkeypatch: pytest.MonkeyPatch) -> None:
+    def study(*_: Any) -> None:
+        raise LookupError("the study begins")
+
+    inputs = np.random.default_rng(0).uniform(0, 1, (40, 8, 8, 3)).astype(np.float32)
+    monkeypatch.setattr("compiler.pipeline.cached_study", study)
+    monkeypatch.setattr("compiler.pipeline.calibration_inputs", lambda *_: ((inputs,), "synthetic"))
+
+
+def begin(folder: Path, **given: Any) -> None:
+    options = Options(input_path=folder / "net.keras", output_path=folder / "out.tflite", **given)
+    analyse(options, options.input_path)
+
+
+def test_examples_of_another_scale_are_refused_before_the_study(folder: Path) -> None:
+    data = str(folder / "bytes.npz")
+    with pytest.raises(BadInput, match=r"^--data bytes\.npz feeds .* 0 to 255, where the inputs that it is calibrated"):
+        begin(folder, data=data)
+    for allowed in ({"input_scale": 255.0}, {"input_range": (0.0, 255.0)}):
+        with pytest.raises(LookupError):
+            begin(folder, data=data, **allowed)
+    with pytest.raises(LookupError):
+        begin(folder, data=str(folder / "val.npz"))
