@@ -4,7 +4,8 @@
 
 m, s² are the batch's mean and variance per channel at the input of BatchNorm l, and μ, σ² its running ones (ZeroQ, Cai
 et al. 2020; DeepInversion, Yin et al. 2020). Batches start as natural noise in the network's own units and take a few
-dozen steps of Adam (Kingma & Ba 2015).
+dozen steps of Adam (Kingma & Ba 2015), annealed; where they don't match by then, further rounds follow, each as long as
+all before it (inputs that are no pictures, such as spectra, have farther to go).
 
 A network without BatchNorm remembers nothing: there priors take the memories' place (`match_activations`), and the
 report says so.
@@ -31,6 +32,7 @@ BATCH = 128
 STEPS = 60
 STEP_SIZE = 0.12  # of the inputs' standard deviation, annealed to zero
 SMOOTHNESS = 0.02  # τ, for inputs of unit standard deviation
+MATCHED = 0.02  # mean KL in nats a channel: below this more steps change nothing that shows in the metric
 BALANCE = 0.01  # κ: at 0.05 it kept batches from matching (mean KL 0.30 against 0.03 on a ResNet-32)
 
 
@@ -53,11 +55,13 @@ def synthesize(
     input_range: tuple[float, float] | None = None,
     quantized: Quantized | None = None,
     steps: int = STEPS,
+    most_steps: int | None = None,
     batch: int = BATCH,
     advance: Callable[[], None] = lambda: None,
 ) -> Synthetic:
     """`n` inputs (rounded up to whole batches) for `model`, the normal form with its BatchNorms in place; `logits` is
-    the same network cut before its final softmax. `quantized`: what the network's file tells, if it was an int8 one."""
+    the same network cut before its final softmax. `quantized`: what the network's file tells, if it was an int8 one.
+    `steps` are taken first, and up to `most_steps` (default: no more) until the batch matches."""
     taps, memories = batchnorm_memories(model)
     if not taps:
         found, source = match_activations(
@@ -91,7 +95,7 @@ def synthesize(
         random = np.random.default_rng([seed, index])
         noise = [natural_noise(batch, shape, random, softness) for shape in shapes]
         labels = random.permutation(np.arange(batch) % classes)
-        inputs, last = make(convention, steps, noise, labels, advance)
+        inputs, last = make(convention, steps, most_steps or steps, noise, labels, advance)
         batches.append(inputs)
         mismatch.append(last)
     joined = tuple(np.concatenate(parts) for parts in zip(*batches, strict=True))
@@ -165,13 +169,33 @@ class Maker:
         self,
         convention: Convention,
         steps: int,
+        most: int,
         noise: list[np.ndarray],
         labels: np.ndarray,
         advance: Callable[[], None] = lambda: None,
     ) -> tuple[list[np.ndarray], float]:
-        """(inputs that `steps` steps make of `noise` in 0..1, their mismatch: mean KL over the BatchNorms)."""
+        """(inputs made of `noise` in 0..1, their mismatch: mean KL over the BatchNorms): `steps` steps, and rounds of
+        as many as there were so far until they match or there were `most`."""
+        x, mismatch = self.anneal([convention(part) for part in noise], convention, steps, labels, advance)
+        taken = steps
+        while mismatch > MATCHED and 2 * taken <= most:
+            x, mismatch = self.anneal(x, convention, taken, labels, advance)
+            taken *= 2
+        for _ in range(most - taken):
+            advance()
+        return [part.astype(np.float32) for part in x], mismatch
+
+    def anneal(
+        self,
+        x: list[np.ndarray],
+        convention: Convention,
+        steps: int,
+        labels: np.ndarray,
+        advance: Callable[[], None],
+    ) -> tuple[list[np.ndarray], float]:
+        """(`x` after `steps` steps that shrink to nothing, the last mismatch)."""
         spread = float(0.22 * np.mean(np.abs(convention.high - convention.low)))
-        x = [convention(part) for part in noise]
+        x = list(x)
         first = [np.zeros_like(part) for part in x]
         second = [np.zeros_like(part) for part in x]
         targets = tf.constant(labels.astype(np.int32))
@@ -191,4 +215,4 @@ class Maker:
                 if convention.bounded:
                     x[i] = np.clip(x[i], convention.low, convention.high)
             advance()
-        return [part.astype(np.float32) for part in x], mismatch
+        return x, mismatch

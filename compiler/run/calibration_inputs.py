@@ -18,17 +18,19 @@ from compiler.run.cache import Cache, key_of
 WORK = 1.0e12
 MOST, LEAST = 320, 32
 MOST_STEPS, LEAST_STEPS = 50, 16
+PATIENT_STEPS = 400  # where the first ones don't match and the work allows
 LARGEST_BATCH_VALUES = 160 * 32 * 32 * 3  # input values in one batch
 LARGEST_BATCH_MACS, LEAST_BATCH = 6.4e10, 16  # a ResNet-50 of 224×224 keeps 2.5 GB for 16 backward passes
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How many inputs, in batches of how many, for how many steps."""
+    """How many inputs, in batches of how many, for how many steps, and for how many where those don't match."""
 
     count: int
     batch: int
     steps: int
+    most_steps: int
 
 
 def effort(macs: int, input_values: int) -> Effort:
@@ -38,7 +40,8 @@ def effort(macs: int, input_values: int) -> Effort:
     batches = max(1, -(-count * input_values // LARGEST_BATCH_VALUES))
     batch = max(min(LEAST, count), -(-count // batches))
     batch = min(batch, max(LEAST_BATCH, int(LARGEST_BATCH_MACS / max(macs, 1))))
-    return Effort(count, batch, steps)
+    most_steps = int(np.clip(WORK / (count * max(macs, 1)), steps, PATIENT_STEPS))
+    return Effort(count, batch, steps, most_steps)
 
 
 def calibration_inputs(
@@ -56,7 +59,7 @@ def calibration_inputs(
     if stored is not None:
         with np.load(io.BytesIO(stored)) as entry:
             return tuple(entry[f"x{i}"] for i in range(len(network.input_shapes))), str(entry["source"])
-    progress.stage("Synthesising inputs", total=plan.steps * -(-plan.count // plan.batch))
+    progress.stage("Synthesising inputs", total=plan.most_steps * -(-plan.count // plan.batch))
     made = synthesize(
         network.normal,
         network.normal_logits,
@@ -66,6 +69,7 @@ def calibration_inputs(
         input_range=input_range,
         quantized=network.quantized,
         steps=plan.steps,
+        most_steps=plan.most_steps,
         batch=plan.batch,
         advance=progress.advance,
     )

@@ -48,6 +48,22 @@ def test_the_batchnorms_see_what_they_remember(
     assert made.mismatch == pytest.approx(after, rel=0.5)
 
 
+def test_rounds_follow_until_the_batch_matches(make: Callable[..., Synthetic], monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[None] = []
+
+    def made(most_steps: int | None) -> Synthetic:
+        taken.clear()
+        return make(steps=4, most_steps=most_steps, n=32, advance=lambda: taken.append(None))
+
+    monkeypatch.setattr("compiler.datafree.synthesize.MATCHED", 0.0)
+    short, longer = made(None), made(40)
+    assert longer.mismatch < 0.5 * short.mismatch
+    assert len(taken) == 40  # 4, 4, 8 and 16 steps, and what is left counts as done
+    monkeypatch.setattr("compiler.datafree.synthesize.MATCHED", 1e9)
+    np.testing.assert_array_equal(made(40).inputs[0], short.inputs[0])
+    assert len(taken) == 40
+
+
 def test_are_whole_batches_in_range(made: Synthetic) -> None:
     (x,) = made.inputs
     assert x.shape == (64, *SHAPE)

@@ -13,7 +13,16 @@ import pytest
 
 from compiler.errors import BadInput
 from compiler.options import Options
-from compiler.run.calibration_inputs import LEAST, LEAST_BATCH, MOST, MOST_STEPS, effort, users_inputs
+from compiler.run.calibration_inputs import (
+    LEAST,
+    LEAST_BATCH,
+    MOST,
+    MOST_STEPS,
+    PATIENT_STEPS,
+    WORK,
+    effort,
+    users_inputs,
+)
 
 
 @pytest.mark.parametrize(
@@ -30,6 +39,8 @@ def test_large_networks_get_fewer_inputs_in_smaller_batches(macs: int, values: i
     found = effort(macs, values)
     assert (found.count, found.batch) == (count, batch)
     assert found.steps <= MOST_STEPS
+    assert found.steps <= found.most_steps <= PATIENT_STEPS
+    assert found.most_steps == found.steps or found.most_steps * found.count * macs <= WORK
 
 
 def test_more_arithmetic_never_buys_more() -> None:
