@@ -17,6 +17,7 @@ import numpy as np
 from compiler.errors import BadInput
 from compiler.evidence.accuracy import Outputs, accuracy, disagreement, output_errors, relative_output_error, top1
 from compiler.evidence.intervals import (
+    clopper_pearson,
     clopper_pearson_upper,
     mcnemar_p,
     mean_interval,
@@ -62,8 +63,9 @@ def judge(
             loss=disagreement(before, after),
             examples=n,
             source=source,
+            interval=clopper_pearson(changed, n),
+            interval_method="Clopper–Pearson, 95 %, and one-sided for the upper bound",
             upper_bound=clopper_pearson_upper(changed, n),
-            interval_method="Clopper–Pearson, one-sided 95 %",
         )
     right_before, right_after = top1(before) == labels, top1(after) == labels
     lost = int(np.count_nonzero(right_before & ~right_after))
@@ -111,6 +113,15 @@ def _judge_score(
 def examples_needed(max_loss: float) -> int | None:
     """Examples that each half needs so that the bound is two of them or more; None: none resolve a bound of 0."""
     return None if max_loss <= 0 else math.ceil(2 / max_loss - 1e-9)
+
+
+def require_halves(examples: int) -> None:
+    """Raise `BadInput` unless there are two `examples` a half: a score of one has no interval."""
+    if examples < 4:
+        raise BadInput(
+            f"--data has {examples} examples to use, too few to search on one half and report on the other: give at "
+            "least 4."
+        )
 
 
 def require_resolution(examples: int, max_loss: float) -> None:

@@ -122,11 +122,14 @@ def evidence_line(evidence: Evidence) -> str:
     if evidence.original is not None and evidence.compressed is not None:
         before, after = (score(evidence.metric, v) for v in (evidence.original, evidence.compressed))
         figures = [f"{before} → {after}", f"loss {figures[0]}"]
+    between = ""
     if evidence.interval is not None:
-        low, high = (amount(evidence.metric, v).removesuffix(" points") for v in evidence.interval)
-        figures.append(f"95 % interval {low} to {high}")
-    if evidence.upper_bound is not None:
-        figures.append(f"at most {_percent1(evidence.upper_bound)} (exact, 95 %)")
+        between = " to ".join(amount(evidence.metric, v).removesuffix(" points") for v in evidence.interval)
+    if evidence.upper_bound is not None:  # one-sided, so it lies below the interval's end: both need their names
+        sides = f"; two-sided {between}" if between else ""
+        figures.append(f"at most {_percent1(evidence.upper_bound)} (exact, 95 %{sides})")
+    elif between:
+        figures.append(f"95 % interval {between}")
     if evidence.p_value is not None:
         figures.append(f"McNemar p = {evidence.p_value:.2g}")
     return f"{known} on {evidence.examples:,} examples ({evidence.source}): {', '.join(figures)}"

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from compiler.errors import BadInput
-from compiler.evidence.intervals import clopper_pearson_upper, mcnemar_p, paired_interval
-from compiler.evidence.judge import examples_needed, judge, require_resolution
+from compiler.evidence.intervals import clopper_pearson, clopper_pearson_upper, mcnemar_p, paired_interval
+from compiler.evidence.judge import examples_needed, judge, require_halves, require_resolution
 
 
 def _answers(answers: list[int]) -> tuple[np.ndarray, ...]:
@@ -38,7 +38,8 @@ def test_unlabelled_examples_bound_the_loss() -> None:
     assert (evidence.tier, evidence.metric) == ("bounded", "disagreement")
     assert evidence.loss == pytest.approx(2 / 6)
     assert evidence.upper_bound == clopper_pearson_upper(2, 6)
-    assert evidence.interval is None
+    assert evidence.interval == clopper_pearson(2, 6)
+    assert evidence.interval[0] < evidence.loss < evidence.upper_bound < evidence.interval[1]
 
 
 def test_synthetic_inputs_only_estimate() -> None:
@@ -77,6 +78,12 @@ def test_examples_needed(loss: float, needed: int) -> None:
     require_resolution(2 * needed, loss)
     with pytest.raises(BadInput, match=rf"at least {2 * needed} \({needed} to search on"):
         require_resolution(2 * needed - 1, loss)
+
+
+def test_a_score_needs_two_examples_a_half() -> None:
+    require_halves(4)
+    with pytest.raises(BadInput, match=r"--data has 3 examples to use, too few .*: give at least 4\.$"):
+        require_halves(3)
 
 
 def test_the_mend_is_enough() -> None:

@@ -121,6 +121,9 @@ def test_other_networks_have_no_accuracy() -> None:
         "measured", "score", 0.021, 80, "maps.npz", original=0.71, compressed=0.689, interval=(0.0098, 0.0321)
     )
     assert evidence_line(score) == (
+    assert evidence_line(replace(unlabelled, interval=(0.0024, 0.0704))).endswith(
+        "(photos.npz): 2.0 %, at most 6.2 % (exact, 95 %; two-sided 0.2 % to 7.0 %)"
+    )
         "score, measured on 80 examples (maps.npz): 0.71 → 0.689, loss 0.021, 95 % interval 0.0098 to 0.0321"
     )
 
