@@ -143,10 +143,13 @@ def search_lines(result: Result) -> list[str]:
     if result.max_acc_loss is not None:
         lines.append(f"asked: a {loss} of at most {amount(metric, result.max_acc_loss)}")
     if evidence.search_loss is not None:
-        lines.append(
-            f"search: {evidence.evaluations} files measured, {loss} {amount(metric, evidence.search_loss)} on its own "
-            f"{evidence.search_examples:,} examples"
-        )
+        seen = f"{loss} {amount(metric, evidence.search_loss)}"
+        if evidence.tier == "estimated":
+            on = f"an estimate, on the same {evidence.search_examples:,} inputs that are reported on"
+            lines.append(f"search: {evidence.evaluations} files tried, {seen}, {on}")
+        else:
+            on = f"on its own {evidence.search_examples:,} examples"
+            lines.append(f"search: {evidence.evaluations} files measured, {seen} {on}")
     if result.predicted_loss is not None:
         lines.append(f"predicted loss of the plan: {result.predicted_loss:.3g} nats")
     return lines

@@ -58,6 +58,17 @@ def test_a_search_says_what_it_asked_and_saw(result: Result) -> None:
     text = _print(searched)
     assert "asked: a loss of at most 2.00 points\n" in text
     assert "search: 9 files measured, loss 1.75 points on its own 239 examples\n" in text
+    assert "estimate" not in text.partition("search:")[2].partition("\n")[0]
+
+
+def test_a_search_on_synthetic_inputs_is_called_an_estimate(result: Result) -> None:
+    synthetic = Evidence("estimated", "disagreement", 0.03, 64, "synthetic inputs", search_loss=0.0156)
+    synthetic = replace(synthetic, search_examples=64, evaluations=9)
+    text = _print(replace(result, max_acc_loss=0.02, evidence=synthetic))
+    assert (
+        "search: 9 files tried, disagreement 1.6 %, an estimate, on the same 64 inputs that are reported on\n" in text
+    )
+    assert "own" not in text.partition("search:")[2].partition("\n")[0]
 
 
 def test_a_tool_that_runs_nothing_says_so(result: Result) -> None:
@@ -110,6 +121,9 @@ def test_a_bound_is_called_one() -> None:
         "disagreement, which bounds the loss of accuracy, on 100 examples (photos.npz): 2.0 %, "
         "at most 6.2 % (exact, 95 %)"
     )
+    assert evidence_line(replace(unlabelled, interval=(0.0024, 0.0704))).endswith(
+        "(photos.npz): 2.0 %, at most 6.2 % (exact, 95 %; two-sided 0.2 % to 7.0 %)"
+    )
 
 
 def test_other_networks_have_no_accuracy() -> None:
@@ -121,9 +135,6 @@ def test_other_networks_have_no_accuracy() -> None:
         "measured", "score", 0.021, 80, "maps.npz", original=0.71, compressed=0.689, interval=(0.0098, 0.0321)
     )
     assert evidence_line(score) == (
-    assert evidence_line(replace(unlabelled, interval=(0.0024, 0.0704))).endswith(
-        "(photos.npz): 2.0 %, at most 6.2 % (exact, 95 %; two-sided 0.2 % to 7.0 %)"
-    )
         "score, measured on 80 examples (maps.npz): 0.71 → 0.689, loss 0.021, 95 % interval 0.0098 to 0.0321"
     )
 

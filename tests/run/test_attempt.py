@@ -10,7 +10,7 @@ import pytest
 
 from compiler.errors import Infeasible
 from compiler.result import TargetFigures
-from compiler.run.attempt import NO_ERRORS, Attempts, share
+from compiler.run.attempt import NO_ERRORS, Attempts, Granted, share
 from compiler.solver.fixed_params import Solution
 from compiler.solver.limits import Limits
 
@@ -23,7 +23,7 @@ class Priced(Attempts):
 
     def solve(self, granted: float, factor: float, errors: Any) -> tuple[Solution, Any]:
         self.granted.append(granted)
-        return Solution((), (), granted), NO_ERRORS
+        return Solution((), (), granted), Granted(NO_ERRORS)
 
     def excess(self, emitted: Any, limits: Any) -> None:
         return None
@@ -75,6 +75,44 @@ def test_a_file_never_keeps_more_than_was_asked_for(errors: list[float]) -> None
     assert len(granted) <= len(errors)
     assert granted == sorted(granted, reverse=True)
     assert min(granted) >= 0.49
+
+
+@pytest.mark.parametrize(
+    ("strict", "kept", "price"),
+    [(1.9, 82_208, None), (2.2, None, 2.2), (None, None, None)],
+    ids=["worth it", "too dear", "impossible"],
+)
+def test_a_wish_is_kept_where_it_is_worth_its_price(
+    strict: float | None, kept: int | None, price: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loss of the best plan without a limit is 1."""
+
+    def solve(*given: Any) -> Solution:
+        if given[-1].limits.arena_bytes is None:
+            return Solution((), (1.0,), 0.5)
+        if strict is None:
+            raise Infeasible("none")
+        return Solution((), (strict,), 0.5)
+
+    monkeypatch.setattr("compiler.run.attempt.fixed_params", solve)
+    monkeypatch.setattr("compiler.run.attempt.Limited", lambda limits, model: SimpleNamespace(limits=limits))
+    options = SimpleNamespace(method="fixed_params")
+    session: Any = SimpleNamespace(network=SimpleNamespace(inventory=None), target=None, options=options)
+    found = Attempts(session, {}, "params")
+    known = {"wished": (Limits(arena_bytes=82_208), Limits()), "asked": Limits(), "model": None, "whole": None}
+    for name, value in known.items():
+        found.__dict__[name] = value
+    _, granted = found.solve(0.5, 0.5, NO_ERRORS)
+    assert granted.limits.arena_bytes == kept
+    assert granted.price == (price if price is None else pytest.approx(price, rel=1e-3))
+    found.kept[b""] = granted, 0.5
+    built: Any = SimpleNamespace(emitted=SimpleNamespace(tflite=b""))
+    if price is not None:
+        (note,) = found.said(built)
+        assert note == (
+            "as little RAM as the original's would have cost 2.2 times the predicted loss, so more was allowed; "
+            "--max_arena_bytes 82208 insists on it"
+        )
 
 
 @pytest.mark.parametrize(("unit", "allowed"), [("ms", True), ("instructions", False)])
