@@ -48,16 +48,22 @@ def compress(options: Options, *, progress: Progress | None = None) -> Result:
     began = time.monotonic()
     plan = None if options.plan is None else read_plan(options.plan)
     options = options if plan is None else plan_options(options, plan)
-    session = analyse(options, options.input_path, progress=progress)
+    session = analyse(options, options.input_path, progress=progress, replayed=plan is not None)
     done = finish(session, plan, began=began)
     write_result(options, done)
     return done.result
 
 
 def analyse(
-    options: Options, source: Path | Any, *, evaluate: Evaluate | None = None, progress: Progress | None = None
+    options: Options,
+    source: Path | Any,
+    *,
+    evaluate: Evaluate | None = None,
+    progress: Progress | None = None,
+    replayed: bool = False,
 ) -> Session:
-    """Everything that has to be known of the network in `source` (a file, or a Keras model) before it is compressed.
+    """Everything that has to be known of the network in `source` (a file, or a Keras model) before it is compressed;
+    `replayed`: what then is done is a plan's.
 
     Raises BadInput or UnsupportedModel.
     """
@@ -68,10 +74,12 @@ def analyse(
     progress.stage("Reading the network")
     network = read_network(source, model_name=options.model, input_shape=options.input_shape, exclude=options.exclude)
     network = replace(network, inventory=price_zeros(network.inventory, network.folded))
-    examples = load_examples(options, network)
+    examples = load_examples(options, network, replayed=replayed)
     inputs, origin = calibration_inputs(network, options, cache, progress)
     if examples is not None and options.input_range is None:
         check_span(examples.data, inputs, "--data")
+    if examples is not None and not examples.classifier:
+        network = replace(network, classifier=False)
 
     knowledge = cached_study(network, inputs, origin, options.seed, cache, progress)
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
 from compiler.errors import BadInput
+from compiler.frontend.read_network import Network
 from compiler.options import Options
 from compiler.pipeline import analyse
 from tests.tiny import save_tiny
@@ -26,8 +28,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def no_study(monkeypatch: pytest.MonkeyPatch) -> None:
-    def study(*_: Any) -> None:
-        raise LookupError("the study begins")
+    def study(network: Network, *_: Any) -> None:
+        raise LookupError(f"the study of {'a classifier' if network.classifier else 'a regression'} begins")
 
     inputs = np.random.default_rng(0).uniform(0, 1, (40, 8, 8, 3)).astype(np.float32)
     monkeypatch.setattr("compiler.pipeline.cached_study", study)
@@ -35,7 +37,8 @@ def no_study(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def begin(folder: Path, **given: Any) -> None:
-    options = Options(input_path=folder / "net.keras", output_path=folder / "out.tflite", **given)
+    paths = {"input_path": folder / "net.keras", "output_path": folder / "out.tflite"}
+    options = Options(**(paths | given))
     analyse(options, options.input_path)
 
 
@@ -46,5 +49,17 @@ def test_examples_of_another_scale_are_refused_before_the_study(folder: Path) ->
     for allowed in ({"input_scale": 255.0}, {"input_range": (0.0, 255.0)}):
         with pytest.raises(LookupError):
             begin(folder, data=data, **allowed)
-    with pytest.raises(LookupError):
+    with pytest.raises(LookupError, match="a classifier"):
         begin(folder, data=str(folder / "val.npz"))
+
+
+def test_what_the_labels_tell_holds_for_the_study(folder: Path) -> None:
+    network = keras.models.load_model(folder / "net.keras")
+    logits = network.get_layer("logits")
+    logits.activation = keras.activations.linear
+    network.save(folder / "linear.keras")
+    with np.load(folder / "val.npz") as data:
+        np.savez(folder / "values.npz", x=data["x"], y=data["x"].mean((1, 2)))
+    for data_path, study in (("val.npz", "a classifier"), ("values.npz", "a regression")):
+        with pytest.raises(LookupError, match=study):
+            begin(folder, input_path=folder / "linear.keras", data=str(folder / data_path))

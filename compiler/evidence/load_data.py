@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from compiler.errors import BadInput
+from compiler.evidence.are_values import are_values
 from compiler.evidence.check_range import check_range
 from compiler.evidence.check_source import KERAS_DATASETS, check_source
 from compiler.evidence.dataset import Dataset
@@ -30,6 +31,7 @@ def load_data(
     *,
     input_shape: Shape | tuple[Shape, ...],
     classes: int | None = None,
+    or_values: bool = False,
     input_scale: float = 1.0,
     input_mean: tuple[float, ...] = (0.0,),
     input_std: tuple[float, ...] = (1.0,),
@@ -40,15 +42,16 @@ def load_data(
     """The examples that `spec` names, checked against the network's inputs and outputs.
 
     `input_shape` is one example's, without the batch axis (None: any size), or a tuple of them for several inputs.
-    `classes` is the number of classes, None if the network is no classifier: then `y` is kept as it is. `input_range`
-    is what the network's inputs are expected to span, to catch a wrong scale. Of more than `limit` examples a fixed
-    random choice is taken. `flag` is named in errors, all of them `BadInput`.
+    `classes` is the number of classes, None if the network is no classifier: then `y` is kept as it is, and so it is
+    with `or_values` where it holds quantities. `input_range` is what the network's inputs are expected to span, to
+    catch a wrong scale. Of more than `limit` examples a fixed random choice is taken. `flag` is named in errors, all of
+    them `BadInput`.
     """
     shapes = _per_input(input_shape)
     dataset = _read(spec, shapes, flag)
     dataset = replace(dataset, scale=input_scale, mean=input_mean, std=input_std)
     _check_inputs(dataset, shapes, flag)
-    dataset = replace(dataset, y=_checked_labels(dataset, classes, flag))
+    dataset = replace(dataset, y=_checked_labels(dataset, classes, or_values, flag))
     if limit is not None and limit < len(dataset):
         chosen = np.sort(np.random.default_rng(0).permutation(len(dataset))[:limit])
         dataset = dataset.take(chosen, f"{limit} of {len(dataset)} of {dataset.name}")
@@ -133,7 +136,7 @@ def _show(shape: Shape) -> str:
     return "×".join("any" if s is None else str(s) for s in shape) or "a single number"
 
 
-def _checked_labels(dataset: Dataset, classes: int | None, flag: str) -> np.ndarray | None:
+def _checked_labels(dataset: Dataset, classes: int | None, or_values: bool, flag: str) -> np.ndarray | None:
     """Labels as (n,) int64 for a classifier; as they are otherwise."""
     y = dataset.y
     if y is None:
@@ -143,7 +146,7 @@ def _checked_labels(dataset: Dataset, classes: int | None, flag: str) -> np.ndar
         raise BadInput(
             f"{flag} {dataset.name} has {len(dataset)} examples and {count}; give one label for each example."
         )
-    if classes is None:
+    if classes is None or (or_values and are_values(y)):
         return y
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
@@ -152,6 +155,9 @@ def _checked_labels(dataset: Dataset, classes: int | None, flag: str) -> np.ndar
             f"{flag} {dataset.name} has labels of shape {y.shape}; give class ids of shape ({len(y)},), "
             "for one-hot labels y.argmax(1)."
         )
+    if y.dtype.kind == "f" and not np.all(np.isfinite(y)):
+        bad = int(np.count_nonzero(~np.isfinite(y)))
+        raise BadInput(f"{flag} {dataset.name} has NaN or infinite labels of {bad} examples; remove those examples.")
     if y.dtype.kind not in "uif" or (y.dtype.kind == "f" and not np.all(y == np.round(y))):
         raise BadInput(f"{flag} {dataset.name} has labels of dtype {y.dtype}; give integer class ids.")
     low, high = int(y.min()), int(y.max())

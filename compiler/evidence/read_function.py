@@ -25,10 +25,17 @@ def read_function(spec: str, *, inputs: int, flag: str) -> Dataset:
     except Exception as error:
         raise BadInput(f"{flag} {spec} failed with {type(error).__name__}: {error}; mend the function.") from error
     x, y = found if isinstance(found, tuple) and len(found) == 2 else (found, None)
-    arrays = tuple(map(np.asarray, x)) if inputs > 1 and isinstance(x, list | tuple) else (np.asarray(x),)
+    try:
+        arrays = tuple(map(np.asarray, x)) if inputs > 1 and isinstance(x, list | tuple) else (np.asarray(x),)
+        labels = None if y is None else np.asarray(y)
+    except (ValueError, TypeError, RuntimeError):
+        raise BadInput(
+            f"{flag} {spec} returned a list whose parts differ in shape, or what is no array at all; return arrays of "
+            "numbers, x or (x, y), in which all examples have one shape."
+        ) from None
     if any(a.ndim == 0 for a in arrays):
         raise BadInput(f"{flag} {spec} returned no array of examples; return x, or (x, y).")
-    return Dataset(x=arrays, y=None if y is None else np.asarray(y), name=spec)
+    return Dataset(x=arrays, y=labels, name=spec)
 
 
 def import_function(spec: str, *, flag: str) -> Callable[..., Any]:

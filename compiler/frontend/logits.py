@@ -29,8 +29,8 @@ def logits_model(model: keras.Model) -> tuple[keras.Model, bool]:
 
     Taken for a classifier: a network with one output of two or more values per sample (all dimensions but the last
     are 1), which ends in a softmax over that last dimension or, without softmax, in a linear Dense, or in a Conv2D
-    with at most pooling behind it. A regression that ends in a linear Dense of several units looks the same and
-    can't be told apart. No classifier: a sigmoid at the end (one unit, or many labels at once), several outputs,
+    with at most pooling behind it. A regression that ends in a linear Dense of several units looks the same; only
+    labels tell it apart. No classifier: a sigmoid at the end (one unit, or many labels at once), several outputs,
     a map of values (segmentation, detection).
     """
     made_by = producers(model)

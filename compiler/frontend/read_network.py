@@ -43,6 +43,11 @@ class Network:
         return tuple(tuple(int(s) for s in tensor.shape[1:]) for tensor in self.normal.inputs)
 
     @property
+    def ends_in_probabilities(self) -> bool:
+        """Its first output is that of a softmax or sigmoid; else only labels tell classes from quantities."""
+        return self.normal.outputs[0] is not self.normal_logits.outputs[0]
+
+    @property
     def classes(self) -> int | None:
         """Number of classes; None where the network is no classifier."""
         return int(self.logits.outputs[0].shape[-1]) if self.classifier else None

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from compiler.evidence.are_values import are_values
 from compiler.evidence.dataset import Dataset
-from compiler.evidence.judge import Score, judge, require_resolution
+from compiler.evidence.judge import Score, judge, require_halves, require_resolution
 from compiler.evidence.load_data import load_data
 from compiler.evidence.split import split
 from compiler.frontend.feed import feed
@@ -21,7 +22,8 @@ BATCH = 250
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """`halves`: indices to search on and to report on; None: all serve both."""
+    """`classifier`: answers are classes, as far as the network and the labels tell. `halves`: indices to search on and
+    to report on; None: all serve both."""
 
     data: Dataset
     classifier: bool
@@ -62,32 +64,38 @@ class Examples:
         )
 
 
-def load_examples(options: Options, network: Network) -> Examples | None:
-    """What `--data` names, checked before any work is done; None without `--data`."""
+def load_examples(options: Options, network: Network, *, replayed: bool = False) -> Examples | None:
+    """What `--data` names, checked before any work is done; None without `--data`. `replayed`: a plan is carried out,
+    so that nothing is searched, and all examples are there to report on."""
     if options.data is None:
         return None
     shapes = tuple(tuple(t.shape[1:]) for t in network.normal.inputs)
     data = load_data(
         options.data,
         input_shape=shapes if len(shapes) > 1 else shapes[0],
-        classes=network.classes,
+        classes=network.classes if options.evaluate is None else None,
+        or_values=not network.ends_in_probabilities,
         input_scale=options.input_scale,
         input_mean=options.input_mean,
         input_std=options.input_std,
         input_range=options.input_range,
         limit=options.eval_samples,
     )
+    quantities = not network.ends_in_probabilities and data.y is not None and are_values(data.y)
+    classifier = network.classifier and not quantities
     score: Score | None = None
     if options.evaluate is not None:
         from compiler.evidence.read_function import import_function
 
         score = import_function(options.evaluate, flag="--evaluate")
     halves = None
-    if options.method == "fixed_loss":
-        if network.classifier and score is None:
+    if options.method == "fixed_loss" and not replayed:
+        if score is None:
             require_resolution(len(data), options.max_acc_loss)
-        halves = split(len(data), data.y if network.classes else None, options.seed)
-    return Examples(data, network.classifier, score, halves=halves)
+        else:
+            require_halves(len(data))
+        halves = split(len(data), data.y if classifier and score is None else None, options.seed)
+    return Examples(data, classifier, score, halves=halves)
 
 
 def held_out_examples(

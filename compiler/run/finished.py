@@ -49,7 +49,7 @@ def plan_of(
         target=session.options.target,
         seed=session.options.seed,
         model_hash=session.network.hash,
-        settings=settings(session),
+        settings=(*settings(session), ("classifier", str(session.network.classifier))),
         versions=versions(),
         calibration_hash=session.knowledge.calibration_hash,
         gates=gates,

@@ -39,7 +39,7 @@ def changed(session: Session, found: Found) -> tuple[Changed, ...]:
     before = top1(session.original_outputs[0][indices])
     after = top1(run(found.built.emitted.tflite, list(inputs), threads=session.options.jobs)[0])
     where = np.flatnonzero(before != after)[:SHOWN]
-    labels = examples.data.y
+    labels = examples.data.y if examples.score is None else None  # a score's labels may be anything
     return tuple(
         Changed(picture, int(before[i]), int(after[i]), None if labels is None else int(labels[indices[i]]))
         for i, picture in zip(where, map(png_base64, to_uint8(inputs[0][where])), strict=True)

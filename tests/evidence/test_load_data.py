@@ -92,6 +92,8 @@ def test_labels_of_other_networks_are_kept(tmp_path: Path) -> None:
         ({"x": X, "y": Y + 1}, r"labels from 1 to 3, the network has 3 classes; number the labels 0 to 2"),
         ({"x": X, "y": Y - 1}, r"labels from -1 to 1"),
         ({"x": X, "y": Y + 0.5}, r"labels of dtype float64; give integer class ids"),
+        ({"x": X, "y": np.where(Y == 1, np.inf, Y)}, r"NaN or infinite labels of 2 examples; remove those examples"),
+        ({"x": X, "y": np.where(Y == 1, np.nan, Y)}, r"NaN or infinite labels of 2 examples"),
         ({"x": X, "y": Y.astype(str)}, r"labels of dtype <U\d+; give integer class ids"),
         ({"x": X, "y": np.eye(3)[Y]}, r"labels of shape \(6, 3\).*y\.argmax\(1\)"),
         (
@@ -214,6 +216,9 @@ def test_functions_run_from_the_current_folder(tmp_path: Path, monkeypatch: pyte
         "def two(): return [X, X[:, 0, 0]], None\n"
         "def fails(): raise KeyError('images')\n"
         "def nothing(): return None\n"
+        "def ragged(): return [[1, 2], [3]], [0, 1]\n"
+        "def ragged_labels(): return X, [[1, 2], [3], 0, 0, 0, 0]\n"
+        "def infinite(): return X, [0, 1, 2, 0, 1, float('inf')]\n"
     )
     monkeypatch.chdir(tmp_path)
     path = list(sys.path)
@@ -223,6 +228,9 @@ def test_functions_run_from_the_current_folder(tmp_path: Path, monkeypatch: pyte
     for spec, message in (
         ("my_examples:fails", "failed with KeyError: 'images'; mend the function"),
         ("my_examples:nothing", "returned no array of examples"),
+        ("my_examples:ragged", "ragged returned a list whose parts differ in shape, .*; return arrays of numbers"),
+        ("my_examples:ragged_labels", "ragged_labels returned a list whose parts differ in shape"),
+        ("my_examples:infinite", "NaN or infinite labels of 1 examples"),
         ("my_examples:absent", "has no function 'absent'"),
         ("no_such_module:f", "importing 'no_such_module' failed with ModuleNotFoundError"),
     ):
