@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import lzma
+import struct
 import zipfile
+import zlib
 from pathlib import Path
 
 import h5py
@@ -11,6 +14,19 @@ from compiler.errors import BadInput
 from compiler.tflite.flatbuffer import IDENTIFIER
 
 _HDF5, _ZIP = b"\x89HDF\r\n\x1a\n", b"PK\x03\x04"
+
+# What zipfile, its decompressors and h5py raise over bytes that are not as they were written.
+DAMAGE = (
+    OSError,
+    RuntimeError,
+    KeyError,
+    ValueError,
+    EOFError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+)
 
 
 def file_kind(path: Path) -> str:
@@ -30,22 +46,29 @@ def file_kind(path: Path) -> str:
     if head.startswith(_ZIP):
         try:
             with zipfile.ZipFile(path) as archive:
-                damaged = archive.testzip()
+                damaged = repr(name) if (name := archive.testzip()) is not None else None
                 if damaged is None and "config.json" in archive.namelist():
                     return "archive"
         except zipfile.BadZipFile:
             damaged = "its table of contents"
+        except DAMAGE:
+            damaged = "it can't be unpacked"
         if damaged is not None:
-            raise BadInput(f"{path} is damaged or truncated ({damaged}); copy it again from its source")
+            raise damaged_file(path, damaged)
         raise BadInput(f"{path} is a zip but not a .keras file; save the model with model.save('network.keras')")
     if head == _HDF5:
         try:
             with h5py.File(path, "r") as file:
                 return "hdf5" if "model_config" in file.attrs else "weights"
-        except OSError as error:
-            raise BadInput(f"{path} is damaged or truncated ({error}); copy it again from its source") from error
+        except DAMAGE as error:
+            raise damaged_file(path, error) from error
     if head[4:] == IDENTIFIER:
         return "tflite"
     raise BadInput(
         f"{path} is neither a .keras nor an HDF5 nor a TFLite file; save the model with model.save('network.keras')"
     )
+
+
+def damaged_file(path: Path, why: object) -> BadInput:
+    """The refusal of a file that is not as it was written; `why`: an error, or what is wrong."""
+    return BadInput(f"{path} is damaged or truncated ({' '.join(str(why).split())}); copy it again from its source")

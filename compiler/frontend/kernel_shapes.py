@@ -8,6 +8,8 @@ from pathlib import Path
 
 import h5py
 
+from compiler.frontend.file_kind import DAMAGE
+
 WEIGHTS = "model.weights.h5"
 
 
@@ -16,17 +18,17 @@ def kernel_shapes(path: Path, kind: str) -> tuple[tuple[int, ...], ...] | None:
     in which they are stored; None where they can't be told so cheaply."""
     if kind == "tflite":
         return None
-    if kind != "archive":
-        with h5py.File(path, "r") as file:
-            return shapes_in(file)
-    with zipfile.ZipFile(path) as archive:
-        if WEIGHTS not in archive.namelist():
-            return None
-        content = io.BytesIO(archive.read(WEIGHTS))
     try:
+        if kind != "archive":
+            with h5py.File(path, "r") as file:
+                return shapes_in(file)
+        with zipfile.ZipFile(path) as archive:
+            if WEIGHTS not in archive.namelist():
+                return None
+            content = io.BytesIO(archive.read(WEIGHTS))
         with h5py.File(content, "r") as file:
             return shapes_in(file)
-    except OSError:  # Keras says better what is wrong with it
+    except DAMAGE:  # Keras says better what is wrong with it
         return None
 
 

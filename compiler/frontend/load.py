@@ -20,7 +20,7 @@ import keras
 import numpy as np
 
 from compiler.errors import BadInput, CompilerError, UnsupportedModel
-from compiler.frontend.file_kind import file_kind
+from compiler.frontend.file_kind import DAMAGE, damaged_file, file_kind
 from compiler.frontend.graph import emit, graph_of, unpack
 from compiler.frontend.import_tflite import Imported, import_tflite
 from compiler.frontend.mend_config import mend_config
@@ -78,10 +78,13 @@ def _from_archive(path: Path) -> keras.Model:
 
 
 def _from_hdf5(path: Path) -> keras.Model:
-    with h5py.File(path, "r") as file:
-        config = _parse(file.attrs["model_config"], path)
-        version = file.attrs.get("keras_version", "2")
-    version = version.decode() if isinstance(version, bytes) else str(version)
+    try:
+        with h5py.File(path, "r") as file:
+            text, version = file.attrs["model_config"], file.attrs.get("keras_version", "2")
+        version = version.decode() if isinstance(version, bytes) else str(version)
+    except DAMAGE as error:
+        raise damaged_file(path, error) from error
+    config = _parse(text, path)
     mended = _mend(config, path, keras_2=not version.startswith("3"))
 
     def write(copy: Path) -> None:
@@ -124,9 +127,12 @@ def _from_weights(path: Path, model_name: str | None, input_shape: tuple[int, ..
     if model_name not in MODELS:
         raise BadInput(f"--model {model_name} is not in models/; it is one of {names}")
     arguments: dict[str, Any] = {} if input_shape is None else {"input_shape": input_shape}
-    with h5py.File(path, "r") as file:
-        legacy = "layer_names" in file.attrs  # the layout of Keras 1 and 2, and of Keras 3 under a plain ".h5"
-        classes = _classes(file)
+    try:
+        with h5py.File(path, "r") as file:
+            legacy = "layer_names" in file.attrs  # the layout of Keras 1 and 2, and of Keras 3 under a plain ".h5"
+            classes = _classes(file)
+    except DAMAGE as error:
+        raise damaged_file(path, error) from error
     if classes is not None:
         arguments["classes"] = classes
     try:
