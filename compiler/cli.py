@@ -30,7 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def guarded(run: Callable[[], None], interrupted: str = "nothing was written; start the same command again.") -> int:
-    """The exit code of `run`: 0, or that of the error that it raised, which is printed."""
+    """The exit code of `run`: 0, or that of the error that it raised, which is printed. An interrupt may bring a word
+    of its own on what it left behind; else that is `interrupted`."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without → must not cost the result
@@ -40,8 +41,8 @@ def guarded(run: Callable[[], None], interrupted: str = "nothing was written; st
     except CompilerError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
-        print(f"interrupted: {interrupted}", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(f"interrupted: {stop.args[0] if stop.args else interrupted}", file=sys.stderr)
         return INTERRUPTED
     finally:
         signal.signal(signal.SIGTERM, previous)

@@ -8,13 +8,18 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from compiler.errors import BadInput
+from compiler.run.uninterrupted import uninterrupted
+
+WRITTEN = "every file had been written."
 
 
 def write_files(contents: Mapping[Path, bytes], folders: Iterable[Path] = ()) -> None:
     """Write every file; on an error the old ones stay whole. `folders` that are not there are made, and taken away
-    again when nothing is written. Raises BadInput where a folder refuses."""
+    again when nothing is written. Raises BadInput where a folder refuses, and KeyboardInterrupt(WRITTEN) for an
+    interrupt that came too late."""
     staged: dict[Path, Path] = {}
     made: list[Path] = []
+    written = False
     try:
         for path in folders:
             if not path.is_dir():
@@ -28,13 +33,17 @@ def write_files(contents: Mapping[Path, bytes], folders: Iterable[Path] = ()) ->
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-        for path, part in staged.items():
-            os.replace(part, path)
-        made.clear()
+        with uninterrupted():
+            for path, part in staged.items():
+                os.replace(part, path)
+            made.clear()
+            written = True
     except OSError as error:
         raise BadInput(
             f"'{path}' can't be written ({error.strerror}); free the disk or choose another --output_path."
         ) from None
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(*([WRITTEN] if written else [])) from None
     finally:
         for part in staged.values():
             part.unlink(missing_ok=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 from compiler.errors import BadInput
-from compiler.run.write_files import write_files
+from compiler.run.write_files import WRITTEN, write_files
 
 
 def names(folder: Path) -> list[str]:
@@ -78,3 +79,29 @@ def test_an_interrupt_keeps_the_old(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         write_files({tmp_path / "a": b"new", tmp_path / "b": b"new"})
     assert (tmp_path / "a").read_bytes() == b"old"
     assert names(tmp_path) == ["a"]
+
+
+def test_an_interrupt_between_the_files_waits_for_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And says that all are there."""
+    replace = os.replace
+
+    def interrupted(part: Path, path: Path) -> None:
+        replace(part, path)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    contents = {tmp_path / name: name.encode() for name in ("a", "b", "c")}
+    (tmp_path / "c").write_bytes(b"old")
+    with pytest.raises(KeyboardInterrupt, match=WRITTEN):
+        write_files(contents)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == contents
+
+
+def test_an_interrupt_before_says_nothing_of_the_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(descriptor: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        write_files({tmp_path / "a": b"1"})
+    assert stopped.value.args == ()
