@@ -148,7 +148,14 @@ def _parser(prog: str, description: str, writes: bool) -> argparse.ArgumentParse
         "the share KEPT, in (0, 1]: 0.5 keeps 50 %% (factor 0.5) of what --budget counts",
         "0.3",
     )
-    _flag(what, "max_acc_loss", float, "largest loss of accuracy of the int8 file; 0.02 is two points", "0.01")
+    _flag(
+        what,
+        "max_acc_loss",
+        float,
+        "largest loss of the int8 file: 0.02 is two points of accuracy, 2 %% of answers changed (no labels), 2 %% "
+        "relative output error (no classifier) or 0.02 of the score (--evaluate)",
+        "0.01",
+    )
     _flag(
         what,
         "budget",

@@ -46,7 +46,7 @@ class Options:
     compression_type: str = "hybrid"
     method: str = "fixed_params"
     compression_factor: float = 0.5  # share KEPT, in (0, 1]; read by fixed_params
-    max_acc_loss: float = 0.02  # in [0, 1]; read by fixed_loss
+    max_acc_loss: float = 0.02  # in [0, 1], of what the examples measure: see `Evidence`; read by fixed_loss
     budget: str = "params"
     max_file_bytes: int | None = None  # of the artefact that is flashed; None: the original's, where that can be had
     max_arena_bytes: int | None = None  # RAM as the target's tool counts it; None: the original's, likewise
@@ -115,8 +115,8 @@ class Options:
             )
         if not 0 <= self.max_acc_loss <= 1:
             raise BadInput(
-                f"--max_acc_loss is {self.max_acc_loss:g}; it is a difference of accuracies, so give a number from 0 "
-                "to 1, such as 0.02 for two points."
+                f"--max_acc_loss is {self.max_acc_loss:g}; it is a share (of accuracy, of changed answers, of the "
+                "outputs' size), so give a number from 0 to 1, such as 0.02 for two points of accuracy."
             )
         for flag in ("max_file_bytes", "max_arena_bytes"):
             limit = getattr(self, flag)

@@ -28,7 +28,7 @@ def test_what_lies_beside_the_output() -> None:
         ("compression_factor", 1.01, r"above 0 and up to 1, such as 0\.5"),
         ("compression_factor", float("nan"), r"--compression_factor is nan"),
         ("max_acc_loss", -0.01, r"--max_acc_loss is -0\.01; .*from 0 to 1"),
-        ("max_acc_loss", 1.5, r"--max_acc_loss is 1\.5"),
+        ("max_acc_loss", 1.5, r"--max_acc_loss is 1\.5; it is a share \(of accuracy, of changed answers, of the outp"),
         ("block_size", (0, 4), r"--block_size is 0,4; give two positive numbers"),
         ("block_size", (4,), r"--block_size is 4; give two positive numbers"),
         ("pruning_structure", "diagonal", r"--pruning_structure is 'diagonal'; use one of auto, unstructured"),

@@ -24,7 +24,11 @@ def drawbacks(result: Result) -> list[str]:
     each by how much."""
     found = []
     evidence, bound = result.evidence, result.max_acc_loss
-    if bound is not None and evidence.loss > bound:
+    if bound is not None and evidence.loss > bound and evidence.tier == "estimated":
+        found.append(
+            f"LOSES an estimated {evidence.loss:.4f} of {evidence.metric} on {evidence.source}, against {bound:g} asked"
+        )
+    elif bound is not None and evidence.loss > bound:
         found.append(
             f"LOSES {evidence.loss:.4f} of {evidence.metric} on examples that the search did not see, against "
             f"{bound:g} asked (their number can't tell the two apart)"

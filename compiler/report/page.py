@@ -130,7 +130,8 @@ def front(result: Result, details: Details) -> str:
         return ""
     points = [(p.factor, p.predicted_loss) for p in details.front]
     chosen = (result.kept, result.predicted_loss)
-    return front_plot(points, chosen, details.tried, unit(result.budget, result.counted))
+    known = "estimated" if result.evidence.tier == "estimated" else "measured"
+    return front_plot(points, chosen, details.tried, unit(result.budget, result.counted), known)
 
 
 def layer_rows(result: Result, details: Details) -> list[LayerRow]:

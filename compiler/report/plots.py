@@ -25,10 +25,10 @@ Points = Sequence[tuple[float, float]]
 
 
 def front_plot(
-    front: Points, chosen: tuple[float, float | None], tried: Points, unit: str, metric: str = "measured loss, %"
+    front: Points, chosen: tuple[float, float | None], tried: Points, unit: str, known: str = "measured"
 ) -> str:
-    """Points are (share kept, loss): predicted in nats, the chosen plan marked; beneath them, where the search measured
-    files, what those lost."""
+    """Points are (share kept, loss): predicted in nats, the chosen plan marked; beneath them, where the search tried
+    files, what those lost, as far as that is `known`: "measured" or "estimated"."""
     with figure(4.4, 4.4 if tried else 2.6) as (fig, svg):
         axes = fig.subplots(2 if tried else 1, 1, sharex=True, squeeze=False)[:, 0]
         axes[0].plot(*across(front), "-o", color=ACCENT, markersize=3, linewidth=1.4, label="predicted")
@@ -39,10 +39,10 @@ def front_plot(
         axes[0].set_ylabel("predicted loss, nats")
         if tried:
             percents = sorted((kept, 100 * loss) for kept, loss in tried)
-            axes[1].plot(*across(percents), "o", color=ACCENT, markersize=4, label="measured by the search")
+            axes[1].plot(*across(percents), "o", color=ACCENT, markersize=4, label=f"{known} by the search")
             nearest = min(percents, key=lambda point: abs(point[0] - chosen[0]))
             axes[1].plot(*across([nearest]), "D", color=WARM, markersize=7, label="this file")
-            axes[1].set_ylabel(metric)
+            axes[1].set_ylabel(f"{known} loss, %")
         axes[-1].set_xlabel(f"{unit} kept, %")
         for ax in axes:
             ax.legend(frameon=False, labelcolor=INK)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from compiler.errors import BadInput, Infeasible
@@ -54,24 +55,55 @@ def search(session: Session, original: Emitted, offered: Menus) -> Found:
         seen.append((share(built.emitted, original, options.budget), loss))
         return built, loss
 
-    accepted = fixed_loss(measured, attempt.lowest(), options.max_acc_loss, say=session.progress.note)
-    found = confirmed(session, accepted, len(seen))
-    return replace(found, tried=tuple(seen), notes=found.notes + attempt.said(found.built))
-
-
-def confirmed(session: Session, tried: list[Tried[Built]], evaluations: int) -> Found:
-    """The most compressed attempt that the report half does not refute, stepping back once."""
-    bound = session.options.max_acc_loss
-    for stepped_back, attempt in enumerate(reversed(tried[-2:])):
-        evidence = session.measure(attempt.attempt.emitted.tflite, "report")
-        certain = evidence.interval[0] if evidence.interval else evidence.loss
-        if session.examples.halves is None or certain <= bound:
-            notes = ("the report half refuted the smallest plan, so this is the one before it",) if stepped_back else ()
-            return Found(attempt.attempt, evidence, attempt.loss, evaluations, notes)
-    raise Infeasible(
-        f"--max_acc_loss {bound:g} was met on the half that the search used but not on the other, even one step back; "
-        "give more --data or ask for a larger loss."
+    estimated = session.evaluate is None and session.examples.synthetic
+    accepted = fixed_loss(
+        measured, attempt.lowest(), options.max_acc_loss, say=session.progress.note, estimated=estimated
     )
+    found = confirmed(session, accepted, measured)
+    return replace(found, evaluations=len(seen), tried=tuple(seen), notes=found.notes + attempt.said(found.built))
+
+
+def confirmed(session: Session, accepted: list[Tried[Built]], attempt: Callable[[float], tuple[Built, float]]) -> Found:
+    """The most compressed attempt that the report half does not refute, stepping back once. `attempt(factor)` makes
+    another one and measures it on the search half. Raises Infeasible where both are refuted."""
+    bound = session.options.max_acc_loss
+    smallest = accepted[-1]
+    evidence = session.measure(smallest.attempt.emitted.tflite, "report")
+    if session.examples.halves is None or not refuted(evidence, bound):
+        return Found(smallest.attempt, evidence, smallest.loss)
+    larger = step_back(accepted, attempt, bound)
+    if larger is not None:
+        evidence = session.measure(larger.attempt.emitted.tflite, "report")
+        if not refuted(evidence, bound):
+            note = "the report half refuted the smallest plan, so this is a larger one"
+            return Found(larger.attempt, evidence, larger.loss, notes=(note,))
+    even = "" if larger is None else ", even one step back"
+    raise Infeasible(
+        f"--max_acc_loss {bound:g} was met on the half that the search used but not on the other{even}; give more "
+        "--data or ask for a larger loss."
+    )
+
+
+def refuted(evidence: Evidence, bound: float) -> bool:
+    """The loss lies above the bound with all of its interval; where there is none, as it was measured."""
+    return (evidence.loss if evidence.interval is None else evidence.interval[0]) > bound
+
+
+def step_back(
+    accepted: list[Tried[Built]], attempt: Callable[[float], tuple[Built, float]], bound: float
+) -> Tried[Built] | None:
+    """The accepted attempt before the last; where there is none, a new one halfway to the whole network. None where
+    that can't be made, or loses more than the bound itself."""
+    if len(accepted) > 1:
+        return accepted[-2]
+    if accepted[-1].factor >= 1:
+        return None
+    factor = (accepted[-1].factor + 1) / 2
+    try:
+        made, loss = attempt(factor)
+    except Infeasible:
+        return None
+    return Tried(factor, made, loss) if loss <= bound else None
 
 
 def known_offer(session: Session) -> Menus | None:
@@ -155,6 +187,9 @@ def carry_out(session: Session, plan: Plan, offered: Menus | None = None, name: 
     plan = replace(plan, choices=tuple((site.name, plan.choice(site.name)) for site in sites))
     same = not plan.calibration_hash or plan.calibration_hash == session.knowledge.calibration_hash
     notes = [] if same else ["calibration inputs differ from the plan's, so bytes will differ too"]
+    answers = str(session.network.classifier)
+    if dict(plan.settings).get("classifier", answers) != answers:
+        notes.append("labels told what the plan's network answers with; give that --data again for the same bytes")
     if dict(plan.gates).get("finetune"):
         notes.append("the plan's network was fine-tuned afterwards; this file is as it was before that")
     losses = () if offered is None else predicted(plan, offered)

@@ -34,13 +34,15 @@ def fixed_loss(
     *,
     most: int = MOST_EVALUATIONS,
     say: Callable[[str], None] = lambda text: None,
+    estimated: bool = False,
 ) -> list[Tried[T]]:
     """Attempts within `bound`, the most compressed last (the one before it is where to step back to).
 
     `attempt(factor)` returns (what was made, its measured loss) or raises Infeasible, which counts as too much: a file
-    may break a limit that its plan kept. `lowest` is the smallest reachable factor. Raises Infeasible when even
-    factor 1 can't be made or loses more than the bound.
+    may break a limit that its plan kept. `lowest` is the smallest reachable factor. `estimated`: the losses are
+    estimates, and called so. Raises Infeasible when even factor 1 can't be made or loses more than the bound.
     """
+    loses = "loses an estimated" if estimated else "loses"
     accepted: list[Tried[T]] = []
     low, high, factor = lowest, 1.0, max(lowest, 0.5)
     for evaluation in range(most):
@@ -54,7 +56,7 @@ def fixed_loss(
         else:
             within = loss <= bound
             best = f"; best so far {accepted[-1].factor:.3f}" if accepted and not within else ""
-            say(f"factor {factor:.3f} loses {100 * loss:.2f} %" + ("" if within else ", too much") + best)
+            say(f"factor {factor:.3f} {loses} {100 * loss:.2f} %" + ("" if within else ", too much") + best)
         if within:
             accepted.append(Tried(factor, made, loss))
             high = factor
@@ -69,8 +71,9 @@ def fixed_loss(
             made, loss = attempt(1.0)
         if loss > bound:
             raise Infeasible(
-                f"--max_acc_loss {bound:g} can't be met: even with every layer left dense the int8 file loses "
-                f"{100 * loss:.2f} %; ask for more, or give --calibration_data."
+                f"--max_acc_loss {bound:g} can't be met: even with every layer left dense the int8 file {loses} "
+                f"{100 * loss:.2f} %; ask for more, or give --calibration_data"
+                + (", or --data to measure it." if estimated else ".")
             )
         accepted.append(Tried(1.0, made, loss))
     return sorted(accepted, key=lambda tried: -tried.factor)

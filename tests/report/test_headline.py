@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from compiler.report.headline import headline, percent
-from compiler.result import Result, TimeRatio
+from compiler.result import Evidence, Result, TimeRatio
 
 
 def test_fixed_params_says_what_was_asked_and_reached(result: Result) -> None:
@@ -76,3 +76,10 @@ def test_the_first_line_owns_up_to_a_larger_loss_than_asked(result: Result) -> N
     asked = replace(result, asked_factor=None, max_acc_loss=0.02, evidence=evidence)
     assert "; LOSES 0.0334 of accuracy on examples that the search did not see, against 0.02 asked" in headline(asked)
     assert "LOSES" not in headline(replace(asked, max_acc_loss=0.05))
+
+
+def test_a_loss_on_inputs_that_nobody_took_is_an_estimate(result: Result) -> None:
+    evidence = Evidence("estimated", "disagreement", 0.03125, 64, "synthetic inputs")
+    assert headline(replace(result, max_acc_loss=0.02, evidence=evidence)).endswith(
+        "; LOSES an estimated 0.0312 of disagreement on synthetic inputs, against 0.02 asked"
+    )

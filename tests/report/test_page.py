@@ -65,6 +65,14 @@ def test_what_is_no_file_is_called_none(result: Result) -> None:
     assert "bytes of constants in flash" in said(page(on_c))
 
 
+@pytest.mark.parametrize(("tier", "known"), [("estimated", "estimated"), ("bounded", "measured")])
+def test_what_the_search_saw_is_called_what_it_is(result: Result, tier: str, known: str) -> None:
+    shown = detailed(result)
+    plot = page(replace(shown, evidence=replace(shown.evidence, tier=tier)))
+    assert f"{known} loss, %" in plot
+    assert f"{known} by the search" in plot
+
+
 def test_settings_are_said_in_words(result: Result) -> None:
     settings = (("exclude", "None"), ("block_size", "(4, 4)"), ("io", "int8"))
     text = said(page(replace(result, provenance=replace(result.provenance, settings=settings))))

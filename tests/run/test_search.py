@@ -6,12 +6,14 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from compiler.backend.targets import TARGETS
 from compiler.errors import BadInput, Infeasible, UnsupportedLayer
+from compiler.evidence.judge import judge
 from compiler.result import Evidence
-from compiler.run.search import carry_out, confirmed, predicted, refuse_blocks
+from compiler.run.search import carry_out, confirmed, predicted, refuse_blocks, refuted
 from compiler.solver.fixed_loss import Tried
 from compiler.types import DENSE, Candidate, Choice, ConvSite, Cost, Inventory, Plan
 
@@ -35,31 +37,79 @@ def session(intervals: dict[bytes, tuple[float, float]], *, halves: object = ())
     )
 
 
+def no_other(factor: float) -> Any:
+    raise AssertionError("there is an attempt to step back to")
+
+
 ATTEMPTS = [tried(0.9, b"large"), tried(0.5, b"middle"), tried(0.3, b"small")]
 
 
 def test_the_smallest_that_the_report_half_allows_is_kept() -> None:
-    found = confirmed(session({b"small": (0.01, 0.05)}), ATTEMPTS, 7)
+    found = confirmed(session({b"small": (0.01, 0.05)}), ATTEMPTS, no_other)
     assert found.built.emitted.tflite == b"small"
-    assert (found.evaluations, found.search_loss, found.notes) == (7, 0.01, ())
+    assert (found.search_loss, found.notes) == (0.01, ())
 
 
 def test_an_interval_wholly_above_the_bound_steps_back_once() -> None:
-    found = confirmed(session({b"small": (0.021, 0.05), b"middle": (0.0, 0.03)}), ATTEMPTS, 7)
+    found = confirmed(session({b"small": (0.021, 0.05), b"middle": (0.0, 0.03)}), ATTEMPTS, no_other)
     assert found.built.emitted.tflite == b"middle"
     assert len(found.notes) == 1
     assert "refuted" in found.notes[0]
 
 
-@pytest.mark.parametrize("attempts", [ATTEMPTS, ATTEMPTS[-1:]], ids=["two refuted", "no way back"])
-def test_a_second_refutation_is_the_end(attempts: list[Tried[Any]]) -> None:
-    refuted = session({b"small": (0.03, 0.05), b"middle": (0.025, 0.05), b"large": (0.0, 0.01)})
+def test_a_second_refutation_is_the_end() -> None:
+    against = session({b"small": (0.03, 0.05), b"middle": (0.025, 0.05), b"large": (0.0, 0.01)})
     with pytest.raises(Infeasible, match=r"--max_acc_loss 0.02 was met on the half .* not on the other, even one step"):
-        confirmed(refuted, attempts, 7)
+        confirmed(against, ATTEMPTS, no_other)
+
+
+def test_the_only_attempt_steps_back_to_a_new_one() -> None:
+    """Halfway to the whole network, and within the bound on the search half, too."""
+    asked: list[float] = []
+
+    def attempt(factor: float) -> Any:
+        asked.append(factor)
+        return tried(factor, b"new").attempt, loss
+
+    loss, only = 0.015, [tried(0.5, b"small")]
+    found = confirmed(session({b"small": (0.03, 0.05), b"new": (0.0, 0.03)}), only, attempt)
+    assert (found.built.emitted.tflite, found.search_loss, asked) == (b"new", 0.015, [0.75])
+    assert "refuted" in found.notes[0]
+    with pytest.raises(Infeasible, match="not on the other, even one step back; give"):
+        confirmed(session({b"small": (0.03, 0.05), b"new": (0.025, 0.03)}), only, attempt)
+    loss = 0.021
+    with pytest.raises(Infeasible, match=r"not on the other; give more --data or ask for a larger loss"):
+        confirmed(session({b"small": (0.03, 0.05)}), only, attempt)
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.0])
+def test_nowhere_to_step_back_to(factor: float) -> None:
+    def attempt(larger: float) -> Any:
+        assert factor < larger < 1
+        raise Infeasible("no file keeps the limits")
+
+    with pytest.raises(Infeasible, match=r"met on the half that the search used but not on the other; give more --dat"):
+        confirmed(session({b"only": (0.03, 0.05)}), [tried(factor, b"only")], attempt)
+
+
+@pytest.mark.parametrize(("changed", "is_refuted"), [(1, False), (3, False), (6, False), (7, True), (30, True)])
+def test_unlabelled_examples_refute_with_all_of_their_interval(changed: int, is_refuted: bool) -> None:
+    """6 of 100 may be a share of 2.2 %, 7 of 100 is 2.9 % at least; asked are 2.5 %."""
+    before = np.eye(3)[np.zeros(100, int)]
+    after = np.eye(3)[(np.arange(100) < changed).astype(int)]
+    evidence = judge((before,), (after,), classifier=True, source="photos")
+    assert evidence.tier == "bounded"
+    assert refuted(evidence, 0.025) == is_refuted
+
+
+def test_a_score_without_an_interval_refutes_as_it_is() -> None:
+    score = Evidence("measured", "score", 0.03, 100, "evaluate=")
+    assert refuted(score, 0.02)
+    assert not refuted(score, 0.03)
 
 
 def test_without_halves_there_is_nothing_to_refute() -> None:
-    found = confirmed(session({b"small": (0.5, 0.6)}, halves=None), ATTEMPTS, 7)
+    found = confirmed(session({b"small": (0.5, 0.6)}, halves=None), ATTEMPTS, no_other)
     assert found.built.emitted.tflite == b"small"
 
 
@@ -74,7 +124,7 @@ def replay(plan: Plan, *, calibration: str = "cd34", offered: Any = None) -> Any
 
     session: Any = SimpleNamespace(
         options=SimpleNamespace(target="mobile", io="int8", seed=0),
-        network=SimpleNamespace(hash="ab12", inventory=Inventory(SITES)),
+        network=SimpleNamespace(hash="ab12", inventory=Inventory(SITES), classifier=True),
         target=TARGETS["mobile"],
         knowledge=SimpleNamespace(calibration_hash=calibration),
         build=build,
@@ -124,6 +174,13 @@ def test_a_network_that_was_tuned_afterwards_is_owned_up_to() -> None:
 def test_other_calibration_inputs_are_owned_up_to() -> None:
     found, _ = replay(PLAN, calibration="other")
     assert found.notes == ("calibration inputs differ from the plan's, so bytes will differ too",)
+
+
+@pytest.mark.parametrize(("answers", "notes"), [("True", 0), ("False", 1)])
+def test_what_labels_told_is_owned_up_to(answers: str, notes: int) -> None:
+    found, _ = replay(replace(PLAN, settings=(("classifier", answers),)))
+    assert len(found.notes) == notes
+    assert all("give that --data again" in note for note in found.notes)
 
 
 @pytest.mark.parametrize(

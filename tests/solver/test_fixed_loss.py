@@ -98,6 +98,17 @@ def test_says_each_attempt() -> None:
     assert said[2] == "factor 0.625 loses 37.50 %, too much; best so far 0.750"
 
 
+def test_an_estimate_is_called_one() -> None:
+    said: list[str] = []
+    fixed_loss(Network(lambda factor: 1 - factor), 0.4, 0.3, say=said.append, estimated=True)
+    assert said[0] == "factor 0.500 loses an estimated 50.00 %, too much"
+    assert said[1] == "factor 0.750 loses an estimated 25.00 %"
+    with pytest.raises(
+        Infeasible, match=r"the int8 file loses an estimated 4\.00 %; ask for more, .*--data to measure"
+    ):
+        fixed_loss(Network(lambda factor: 0.04), 0.1, 0.02, estimated=True)
+
+
 class Limited(Network):
     """A network none of whose files below `least` keeps its limits."""
 
