@@ -62,7 +62,10 @@ def measured(
     began, processor, granted = time.monotonic(), time.process_time(), budget
     for correction in range(1, CORRECTIONS + 1):
         answer = compress(replace(bench, budget=granted), **dict(known.settings))
-        emitted = session.emit_rounded(answer.model, answer.blocks)[0] if answer.tflite is None else foreign(answer.tflite)
+        if answer.tflite is None:
+            emitted, _ = session.emit_rounded(answer.model, answer.blocks)
+        else:
+            emitted = foreign(answer.tflite)
         kept = emitted.figures.stored_weight_bytes / original.figures.stored_weight_bytes
         if kept <= budget:
             break

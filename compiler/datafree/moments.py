@@ -17,6 +17,7 @@ import numpy as np
 from compiler.datafree.patches import choose_rows, is_wide, patches
 from compiler.datafree.walk import apply, walk
 from compiler.decompose.row_covariance import RowCovariance
+from compiler.decompose.shrinkage import chance, fourth_moment
 from compiler.frontend.graph import Call
 from compiler.types import ConvSite, Inventory
 
@@ -25,10 +26,11 @@ CHUNK = 32768  # patch rows in memory at once
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """`mean` (d,), `covariance` (d, d) and the number of patches they were taken over."""
+    """`mean` (d,), `covariance` (d, d), how much of that is chance (0 to 1), and the number of patches."""
 
     mean: np.ndarray
     covariance: np.ndarray | RowCovariance
+    chance: float
     rows: int
 
 
@@ -56,7 +58,8 @@ def moments(model: keras.Model, inputs: Sequence[np.ndarray], inventory: Invento
 def of_rows(rows: np.ndarray) -> Moments:
     """Moments of patches (n, d) that are kept themselves."""
     mean, centred = centred_rows(rows)
-    return Moments(mean, RowCovariance(centred), len(rows))
+    covariance = RowCovariance(centred)
+    return Moments(mean, covariance, chance(covariance, fourth_moment(rows - mean), len(rows)), len(rows))
 
 
 def centred_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -67,12 +70,13 @@ def centred_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclass(frozen=True, eq=False)
 class Sums:
-    """Σ (a − o), Σ (a − o)(a − o)ᵀ and their number, about an `origin` o near the mean: E[aaᵀ] − μμᵀ of patches that
-    vary little about a large mean would be the rounding of two large numbers."""
+    """Σ (a − o), Σ (a − o)(a − o)ᵀ, Σ ‖a − o‖⁴ and their number, about an `origin` o near the mean: E[aaᵀ] − μμᵀ of
+    patches that vary little about a large mean would be the rounding of two large numbers."""
 
     origin: np.ndarray
     total: np.ndarray
     outer: np.ndarray
+    fourth: float
     rows: int
 
 
@@ -83,10 +87,11 @@ def add_patches(sums: Sums | None, x: np.ndarray, site: ConvSite, seed: int) -> 
         a = patches(x, site, chosen[start : start + CHUNK])
         origin = a.mean(0) if sums is None else sums.origin
         a -= origin
-        total, outer, rows = a.sum(0, dtype=np.float64), a.T @ a, len(a)
+        total, outer, fourth, rows = a.sum(0, dtype=np.float64), a.T @ a, fourth_moment(a), len(a)
         if sums is not None:
-            total, outer, rows = sums.total + total, sums.outer + outer, sums.rows + rows
-        sums = Sums(origin, total, outer, rows)
+            total, outer = sums.total + total, sums.outer + outer
+            fourth, rows = sums.fourth + fourth, sums.rows + rows
+        sums = Sums(origin, total, outer, fourth, rows)
     assert sums is not None, "at least one patch"
     return sums
 
@@ -94,4 +99,5 @@ def add_patches(sums: Sums | None, x: np.ndarray, site: ConvSite, seed: int) -> 
 def of_sums(sums: Sums) -> Moments:
     off = sums.total / sums.rows
     covariance = sums.outer / sums.rows - np.outer(off, off)
-    return Moments((sums.origin + off).astype(np.float32), covariance.astype(np.float32), sums.rows)
+    mean = (sums.origin + off).astype(np.float32)
+    return Moments(mean, covariance.astype(np.float32), chance(covariance, sums.fourth, sums.rows), sums.rows)

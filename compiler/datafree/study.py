@@ -11,6 +11,7 @@ import numpy as np
 from compiler.datafree.curvature import curvature
 from compiler.datafree.moments import moments
 from compiler.decompose.metric import Metric, damped
+from compiler.decompose.shrinkage import shrunk
 from compiler.frontend.read_network import Network
 
 HELD_OUT = 0.2  # share of the inputs that judge what the others taught
@@ -51,7 +52,7 @@ def study(
     gamma = curvature(network.logits, teaching, network.inventory, classifier=network.classifier, seed=seed)
     advance()
     metrics = {
-        site.name: Metric(damped(seen[site.name].covariance), damped(gamma[site.name]))
+        site.name: Metric(damped(shrunk(seen[site.name].covariance, seen[site.name].chance)), damped(gamma[site.name]))
         for site in network.inventory.sites
     }
     means = {name: m.mean for name, m in seen.items()}

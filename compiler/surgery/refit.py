@@ -26,6 +26,7 @@ from compiler.decompose.factors import Factors
 from compiler.decompose.fit import fit
 from compiler.decompose.metric import Metric, damped
 from compiler.decompose.row_covariance import RowCovariance
+from compiler.decompose.shrinkage import chance, fourth_moment, shrunk
 from compiler.frontend.graph import Call
 from compiler.surgery.set_kernels import kernel_of
 from compiler.surgery.streams import Pair, pairs, side
@@ -105,11 +106,11 @@ def regress_narrow(
     flat: np.ndarray, x: np.ndarray, x_prefix: np.ndarray, site: ConvSite, seed: int, shrink: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """(μ, μ', W, damped Σ') for a kernel `flat` (d, c_out)."""
-    mean, mean_prefix, cross, covariance = joint_moments(x, x_prefix, site, seed)
+    mean, mean_prefix, cross, covariance, share = joint_moments(x, x_prefix, site, seed)
     level = shrink * float(np.trace(covariance)) / len(covariance) + 1e-12
     ridge = level * np.eye(len(covariance), dtype=np.float32)
     target = scipy.linalg.solve(covariance + ridge, (cross + ridge) @ flat, assume_a="pos")
-    return mean, mean_prefix, target, damped(covariance)
+    return mean, mean_prefix, target, damped(shrunk(covariance, share))
 
 
 def regress_wide(
@@ -122,17 +123,18 @@ def regress_wide(
     sigma = RowCovariance(rows_prefix)
     level = shrink * sigma.mean_variance() + 1e-12
     target = sigma.plus(level).solve(rows_prefix.T @ (rows @ flat) + np.float32(level) * flat)
-    return mean, mean_prefix, target, damped(sigma)
+    share = chance(sigma, fourth_moment(rows_prefix) * len(rows_prefix) ** 2, len(rows_prefix))
+    return mean, mean_prefix, target, damped(shrunk(sigma, share))
 
 
 def joint_moments(
     x: np.ndarray, x_prefix: np.ndarray, site: ConvSite, seed: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """(μ, μ', E[(a' − μ')(a − μ)ᵀ], Σ') over the same patches of both."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, float]:
+    """(μ, μ', E[(a' − μ')(a − μ)ᵀ], Σ') over the same patches of both, and how much of Σ' is chance."""
     chosen = choose_rows(x, site, seed)
     d = patch_size(site)
     total, total_prefix = np.zeros(d), np.zeros(d)
-    cross, outer = np.zeros((d, d), np.float32), np.zeros((d, d), np.float32)
+    cross, outer, fourth = np.zeros((d, d), np.float32), np.zeros((d, d), np.float32), 0.0
     origin, origin_prefix = np.zeros(d, np.float32), np.zeros(d, np.float32)
     for start in range(0, len(chosen), CHUNK):
         rows = chosen[start : start + CHUNK]
@@ -145,8 +147,10 @@ def joint_moments(
         total_prefix += a_prefix.sum(0, dtype=np.float64)
         cross += a_prefix.T @ a
         outer += a_prefix.T @ a_prefix
+        fourth += fourth_moment(a_prefix)
     n = len(chosen)
     off, off_prefix = total / n, total_prefix / n
     cross = (cross / n - np.outer(off_prefix, off)).astype(np.float32)
     covariance = (outer / n - np.outer(off_prefix, off_prefix)).astype(np.float32)
-    return (origin + off).astype(np.float32), (origin_prefix + off_prefix).astype(np.float32), cross, covariance
+    means = (origin + off).astype(np.float32), (origin_prefix + off_prefix).astype(np.float32)
+    return *means, cross, covariance, chance(covariance, fourth, n)

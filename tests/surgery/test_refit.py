@@ -133,7 +133,7 @@ def test_joint_moments_are_those_of_the_patches(strides: tuple[int, int], paddin
     site = ConvSite("conv", "conv", (3, 2), 4, 5, strides=strides, padding=padding)
     x = images(4)
     x_prefix = x + 0.1 * np.random.default_rng(3).normal(size=x.shape).astype(np.float32)
-    mean, mean_prefix, cross, covariance = joint_moments(x, x_prefix, site, seed=0)
+    mean, mean_prefix, cross, covariance, _ = joint_moments(x, x_prefix, site, seed=0)
     a, b = patches(x, site).astype(np.float64), patches(x_prefix, site).astype(np.float64)
     joint = np.cov(np.hstack([a, b]), rowvar=False, bias=True)
     np.testing.assert_allclose(mean, a.mean(0), atol=1e-5)
@@ -146,7 +146,7 @@ def test_inputs_that_hardly_vary_about_a_large_mean() -> None:
     """In float32, E[aaᵀ] − μμᵀ would be rounding here, and indefinite."""
     site = ConvSite("conv", "conv", (1, 1), 4, 5)
     x = 300.0 + 1e-2 * images(16)
-    _, _, cross, covariance = joint_moments(x, x, site, seed=0)
+    _, _, cross, covariance, _ = joint_moments(x, x, site, seed=0)
     expected = np.cov(x.reshape(-1, 4).astype(np.float64), rowvar=False, bias=True)
     np.testing.assert_allclose(covariance, expected, atol=1e-3 * expected.max())
     np.testing.assert_allclose(cross, expected, atol=1e-3 * expected.max())
