@@ -24,6 +24,7 @@ def test_a_convolution_added_to_a_padded_shortcut_runs() -> None:
     done = subprocess.run([sys.executable, "-c", SHORTCUT], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
 
+
 GRADIENT = """
 import os, sys
 if hasattr(os, "sched_setaffinity"):
