@@ -46,7 +46,7 @@ def file_kind(path: Path) -> str:
     if head.startswith(_ZIP):
         try:
             with zipfile.ZipFile(path) as archive:
-                damaged = repr(name) if (name := archive.testzip()) is not None else None
+                damaged = archive.testzip()
                 if damaged is None and "config.json" in archive.namelist():
                     return "archive"
         except zipfile.BadZipFile:
