@@ -61,6 +61,11 @@ def choose_rows(x: np.ndarray, site: ConvSite, seed: int) -> np.ndarray:
     total = count_positions(x.shape, site)
     d = patch_size(site)
     limit = WIDE_ROWS if is_wide(site) else min(MOST_ROWS, max(LEAST_ROWS, ROWS_PER_FEATURE * d))
+    return some_of(total, limit, seed)
+
+
+def some_of(total: int, limit: int, seed: int) -> np.ndarray:
+    """Indices of all of `total`, or of a fixed random `limit` of them, in order."""
     if total <= limit:
         return np.arange(total)
     return np.sort(np.random.default_rng(seed).choice(total, limit, replace=False))

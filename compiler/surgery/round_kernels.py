@@ -21,7 +21,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from compiler.datafree.patches import count_positions, is_wide, patch_size, patches
+from compiler.datafree.patches import count_positions, is_wide, patch_size, patches, some_of
 from compiler.datafree.walk import walk
 from compiler.decompose.metric import DAMPING
 from compiler.decompose.round_to_grid import grid_of, nearest, round_to_grid
@@ -63,14 +63,15 @@ def round_kernels(
             groups = as_groups(kernel, layer)
             grid = grid_of(groups, per_tensor=per_tensor_dense and isinstance(layer, keras.layers.Dense))
             layer.set_weights([as_kernel(nearest(groups, grid), kernel, layer), *bias])
-        keep = change(rounded, model, held_out) < change(plain, model, held_out)
+        reference = outputs_of(model, held_out)
+        keep = change(rounded, reference, held_out) < change(plain, reference, held_out)
     return (rounded, True) if keep else (model, False)
 
 
-def change(network: keras.Model, reference: keras.Model, inputs: Sequence[np.ndarray]) -> float:
+def change(network: keras.Model, reference: Sequence[np.ndarray], inputs: Sequence[np.ndarray]) -> float:
     """Σ ‖Δy‖² of the outputs, each relative to how much the reference's varies."""
     total = 0.0
-    for y, expected in zip(outputs_of(network, inputs), outputs_of(reference, inputs), strict=True):
+    for y, expected in zip(outputs_of(network, inputs), reference, strict=True):
         total += float(np.sum((y - expected) ** 2) / (np.sum((expected - expected.mean(0)) ** 2) + 1e-30))
     return total
 
@@ -134,11 +135,8 @@ def rounded_kernel(
 
 def second_moments(x: np.ndarray, site: ConvSite, groups: int, centred: bool, seed: int) -> np.ndarray:
     """Of the patches of `x` (g, d, d), damped: of each channel's own patches where there are `groups` of them."""
-    total = count_positions(x.shape, site)
     limit = max(LEAST_ROWS, ROWS_PER_FEATURE * (patch_size(site) if groups == 1 else 1))
-    rows = np.arange(total)
-    if total > limit:
-        rows = np.sort(np.random.default_rng(seed).choice(total, limit, replace=False))
+    rows = some_of(count_positions(x.shape, site), limit, seed)
     a = patches(x, site, rows).astype(np.float32)
     a = a.reshape(len(a), -1, groups).transpose(2, 1, 0)  # (g, d, n): channels are the last of a patch's axes
     if centred:
