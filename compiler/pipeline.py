@@ -31,6 +31,7 @@ from compiler.run.finished import Finished, finished
 from compiler.run.plan_json import read_plan
 from compiler.run.plan_options import plan_options
 from compiler.run.price_zeros import price_zeros
+from compiler.run.refuse_chance import refuse_chance
 from compiler.run.search import Found, carry_out, known_offer, offer, search, share
 from compiler.run.session import Session
 from compiler.run.summary import summarise
@@ -75,6 +76,8 @@ def analyse(
     network = read_network(source, model_name=options.model, input_shape=options.input_shape, exclude=options.exclude)
     network = replace(network, inventory=price_zeros(network.inventory, network.folded))
     examples = load_examples(options, network, replayed=replayed)
+    if examples is not None:
+        refuse_chance(examples, network)
     inputs, origin = calibration_inputs(network, options, cache, progress)
     if examples is not None and options.input_range is None:
         check_span(examples.data, inputs, "--data")

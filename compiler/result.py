@@ -67,6 +67,14 @@ class Evidence:
     search_loss: float | None = None  # the loss on the half that the search used
     search_examples: int = 0
     evaluations: int = 0  # files that the search measured
+    chance_p: float | None = None  # of answers that know nothing of the labels agreeing as often as the original's
+
+    @property
+    def highest(self) -> float:
+        """The loss that the examples leave possible: the bound where there is one, the interval's end elsewhere."""
+        if self.upper_bound is not None:
+            return self.upper_bound
+        return self.loss if self.interval is None else self.interval[1]
 
 
 @dataclass(frozen=True, slots=True)

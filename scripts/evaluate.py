@@ -16,6 +16,7 @@ import numpy as np
 
 from compiler.errors import BadInput, CompilerError
 from compiler.evidence.accuracy import top1
+from compiler.evidence.chance import chance_p_value, is_chance
 from compiler.evidence.intervals import clopper_pearson
 from compiler.evidence.load_data import load_data
 from compiler.flags import Parser, add_data_flags, joined
@@ -23,6 +24,10 @@ from compiler.options import Options
 from compiler.report.hush import hush
 
 BATCH = 64
+CHANCE = (
+    "NO BETTER THAN CHANCE: are --input_scale, --input_mean and --input_std those of training, and the labels numbered "
+    "as its answers are?"
+)
 
 Shape = tuple[int | None, ...]
 Network = tuple[Callable[[tuple[np.ndarray, ...]], np.ndarray], tuple[Shape, ...], Shape]  # run, inputs, output
@@ -62,11 +67,13 @@ def evaluate(options: Options) -> str:
     )
     if data.y is None:
         raise BadInput(f"--data {data.name} has no labels; add them as y.")
-    right = int(np.sum(np.concatenate([top1(run(batch)) for batch in data.batches(BATCH)]) == data.y))
+    answers = np.concatenate([top1(run(batch)) for batch in data.batches(BATCH)])
+    right = int(np.sum(answers == data.y))
     low, high = clopper_pearson(right, len(data))
+    chance = is_chance(chance_p_value(answers, data.y))
     return (
         f"{path}: {100 * right / len(data):.1f} % right, {right} of {len(data)} of {data.name}, "
-        f"95 % interval {100 * low:.1f} to {100 * high:.1f} %"
+        f"95 % interval {100 * low:.1f} to {100 * high:.1f} %" + (f"; {CHANCE}" if chance else "")
     )
 
 

@@ -3,8 +3,10 @@ for it with time or RAM."""
 
 from __future__ import annotations
 
+from compiler.evidence.chance import is_chance
 from compiler.result import Result, TimeRatio
 
+MUCH = 0.1  # a loss beyond this belongs in the first line
 FIELDS = {"params": "stored_weight_bytes", "bytes": "file_bytes", "macs": "macs"}
 
 
@@ -24,6 +26,11 @@ def drawbacks(result: Result) -> list[str]:
     each by how much."""
     found = []
     evidence, bound = result.evidence, result.max_acc_loss
+    if is_chance(evidence.chance_p):
+        found.append(
+            f"NO BETTER THAN CHANCE is the original on {evidence.source}: are --input_scale, --input_mean and "
+            "--input_std those of training, and the labels numbered as its answers are?"
+        )
     if bound is not None and evidence.loss > bound and evidence.tier == "estimated":
         found.append(
             f"LOSES an estimated {evidence.loss:.4f} of {evidence.metric} on {evidence.source}, against {bound:g} asked"
@@ -33,6 +40,14 @@ def drawbacks(result: Result) -> list[str]:
             f"LOSES {evidence.loss:.4f} of {evidence.metric} on examples that the search did not see, against "
             f"{bound:g} asked (their number can't tell the two apart)"
         )
+    elif bound is not None and evidence.tier != "estimated" and evidence.highest > bound:
+        found.append(
+            f"the loss of {evidence.loss:.4f} is within the {bound:g} asked but NOT PROVEN so: {evidence.examples:,} "
+            f"examples leave up to {evidence.highest:.4f} possible"
+        )
+    elif bound is None and evidence.metric != "score" and evidence.loss > MUCH:
+        estimated = "an estimated " if evidence.tier == "estimated" else ""
+        found.append(f"LOSES {estimated}{evidence.loss:.3f} of {evidence.metric} on {evidence.source}")
     before, after = result.original.file_bytes, result.compressed.file_bytes
     if after > before:
         found.append(f"LARGER {result.counted}: {after:,} bytes against {before:,} ({after / before:.2f} times)")

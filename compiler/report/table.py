@@ -121,7 +121,7 @@ def evidence_line(evidence: Evidence) -> str:
     figures = [amount(evidence.metric, evidence.loss)]
     if evidence.original is not None and evidence.compressed is not None:
         before, after = (score(evidence.metric, v) for v in (evidence.original, evidence.compressed))
-        figures = [f"{before} → {after}", f"loss {figures[0]}"]
+        figures = [f"{before} (float original) → {after} (this file)", f"loss {figures[0]}"]
     between = ""
     if evidence.interval is not None:
         between = " to ".join(amount(evidence.metric, v).removesuffix(" points") for v in evidence.interval)
@@ -214,7 +214,7 @@ def provenance_lines(result: Result) -> list[str]:
     calibration = f"calibrated on {p.calibration_source} {p.calibration_hash[:12]}".rstrip()
     lines = [f"seed {p.seed}, model {p.model_hash[:12]}, {calibration}" + (f"; {gates}" if gates else "")]
     lines.append(", ".join(f"{name} {version}" for name, version in p.versions))
-    used = [] if p.seconds is None else [f"{p.seconds:.0f} s"]
+    used = [] if p.seconds is None else [f"{p.seconds:.0f} s after start-up"]
     if p.peak_memory_bytes is not None:
         used.append(f"{p.peak_memory_bytes / 2**30:.2f} GiB at most")
     return lines + ([", ".join(used)] if used else [])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 
 from compiler.backend.stored_bytes import macs, stored_bytes
@@ -16,6 +17,15 @@ from compiler.run.plan_json import read_plan
 from compiler.types import Plan
 
 
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """`checks`: what was found in order, a sentence each; `answers`: how far the file's are from the network's, a
+    figure and no verdict, None where the network is not at hand."""
+
+    checks: tuple[str, ...]
+    answers: str | None
+
+
 def verify_file(
     path: Path,
     *,
@@ -24,20 +34,20 @@ def verify_file(
     input_path: Path | None,
     model_name: str | None,
     progress: Progress,
-) -> list[str]:
-    """What was checked, a sentence each. Raises CheckFailed for the first claim that does not hold."""
+) -> Verified:
+    """All claims of the report; raises CheckFailed for the first that does not hold."""
     tflite, report = path.read_bytes(), read_report(report_path)
     progress.stage("Checking the file")
     checks = [identity(tflite, report), operators(tflite, report), sizes(tflite, report)]
     plan = None if plan_path is None else read_plan(plan_path)
     if plan is not None:
         checks.append(belongs(plan, report))
-    source = input_path or Path(report.input_path)
+    source, answers = input_path or Path(report.input_path), None
     if source.is_file() and plan is not None:
         from compiler.run.verify_answers import verify_answers  # Keras, where all else has been found in order
 
-        checks.append(verify_answers(tflite, report, plan, source, model_name, progress))
-    return checks
+        answers = verify_answers(tflite, report, plan, source, model_name, progress)
+    return Verified(tuple(checks), answers)
 
 
 def identity(tflite: bytes, report: Result) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from compiler.cli import quietly
@@ -42,7 +43,7 @@ def run(words: Sequence[str]) -> None:
     with quietly(options) as progress:
         from compiler.run.verify_file import verify_file
 
-        checks = verify_file(
+        verified = verify_file(
             given.file,
             report_path=given.report or options.report_path,
             plan_path=given.plan or (options.plan_path if options.plan_path.is_file() else None),
@@ -51,7 +52,9 @@ def run(words: Sequence[str]) -> None:
             progress=progress,
         )
     if given.json:
-        print(json.dumps({"file": str(given.file), "checks": checks}, indent=2, ensure_ascii=False))
+        print(json.dumps({"file": str(given.file), **asdict(verified)}, indent=2, ensure_ascii=False))
     elif not given.quiet:
-        for check in checks:
+        for check in verified.checks:
             print(f"ok: {check}")
+        if verified.answers is not None:
+            print(verified.answers)

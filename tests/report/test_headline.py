@@ -13,7 +13,7 @@ def test_fixed_params_says_what_was_asked_and_reached(result: Result) -> None:
 
 
 def test_fixed_loss_says_what_was_reached(result: Result) -> None:
-    found = replace(result, asked_factor=None, budget="macs", max_acc_loss=0.02)
+    found = replace(result, asked_factor=None, budget="macs", max_acc_loss=0.03)
     assert headline(found) == "keeps 50 % (factor 0.5): 150,000 of 300,000 multiply-accumulates, 50.0 %"
     found = replace(found, budget="bytes")
     assert headline(found) == "keeps 61.1 % (factor 0.611): 5,500 of 9,000 bytes of the file, 61.1 %"
@@ -83,3 +83,32 @@ def test_a_loss_on_inputs_that_nobody_took_is_an_estimate(result: Result) -> Non
     assert headline(replace(result, max_acc_loss=0.02, evidence=evidence)).endswith(
         "; LOSES an estimated 0.0312 of disagreement on synthetic inputs, against 0.02 asked"
     )
+
+
+def test_a_bound_that_the_examples_leave_open_is_not_proven(result: Result) -> None:
+    asked = replace(result, asked_factor=None, max_acc_loss=0.02)
+    assert headline(asked).endswith(
+        "; the loss of 0.0125 is within the 0.02 asked but NOT PROVEN so: 240 examples leave up to 0.0300 possible"
+    )
+    assert "PROVEN" not in headline(replace(asked, max_acc_loss=0.03))
+    bounded = Evidence("bounded", "disagreement", 0.01, 100, "photos", interval=(0, 0.054), upper_bound=0.0466)
+    assert "leave up to 0.0466 possible" in headline(replace(asked, evidence=bounded))
+    assert "PROVEN" not in headline(replace(asked, evidence=replace(bounded, tier="estimated")))
+
+
+def test_a_large_loss_is_in_the_first_line_whoever_asked(result: Result) -> None:
+    lost = replace(result, evidence=replace(result.evidence, loss=0.36))
+    assert headline(lost).endswith("; LOSES 0.360 of accuracy on the report half of val.npz")
+    guessed = Evidence("estimated", "disagreement", 0.4, 64, "synthetic inputs")
+    assert headline(replace(result, evidence=guessed)).endswith(
+        "; LOSES an estimated 0.400 of disagreement on synthetic inputs"
+    )
+    assert "LOSES" not in headline(replace(result, evidence=replace(result.evidence, loss=0.1)))
+
+
+def test_an_original_at_chance_is_no_baseline(result: Result) -> None:
+    at_chance = replace(result, evidence=replace(result.evidence, chance_p=0.3))
+    assert "; NO BETTER THAN CHANCE is the original on the report half of val.npz: are --input_scale" in headline(
+        at_chance
+    )
+    assert "CHANCE" not in headline(replace(result, evidence=replace(result.evidence, chance_p=0.001)))

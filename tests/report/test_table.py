@@ -34,8 +34,8 @@ def test_the_report_says_what_the_file_is(result: Result) -> None:
         "conv1 tucker2 8×9 + block 2.1 % 4,736 → 1,800 294,912 → 147,456 0.012",
         "logits dense 680 640 0",
         "dw left: each filter sees one channel",
-        "accuracy, measured on 240 examples (the report half of val.npz): 91.2 % → 90.0 %, loss 1.25 points, "
-        "95 % interval -0.50 to 3.00, McNemar p = 0.12",
+        "accuracy, measured on 240 examples (the report half of val.npz): 91.2 % (float original) → 90.0 % "
+        "(this file), loss 1.25 points, 95 % interval -0.50 to 3.00, McNemar p = 0.12",
         "predicted loss of the plan: 0.0123 nats",
         "verified in LiteRT 2.3.0 on 64 examples (synthetic inputs), against the compressed float model: SNR 23.1 dB, "
         "top-1 agreement 98.4 %; against the original: SNR 15.2 dB, top-1 agreement 95.3 %; "
@@ -43,7 +43,7 @@ def test_the_report_says_what_the_file_is(result: Result) -> None:
         "note: The network has no BatchNorm; inputs are noise.",
         "seed 7, model abcdef012345, calibrated on 256 synthetic inputs 0123456789ab; refit kept, correct_bias dropped",
         "tensorflow 2.21.0, keras 3.15.1",
-        "12 s, 1.00 GiB at most",
+        "12 s after start-up, 1.00 GiB at most",
     ):
         assert line in flat
 
@@ -135,7 +135,8 @@ def test_other_networks_have_no_accuracy() -> None:
         "measured", "score", 0.021, 80, "maps.npz", original=0.71, compressed=0.689, interval=(0.0098, 0.0321)
     )
     assert evidence_line(score) == (
-        "score, measured on 80 examples (maps.npz): 0.71 → 0.689, loss 0.021, 95 % interval 0.0098 to 0.0321"
+        "score, measured on 80 examples (maps.npz): 0.71 (float original) → 0.689 (this file), loss 0.021, "
+        "95 % interval 0.0098 to 0.0321"
     )
 
 

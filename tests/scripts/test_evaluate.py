@@ -51,6 +51,20 @@ def test_scale_and_limit_are_used(
     assert "100.0 % right" not in capfd.readouterr().out
 
 
+def test_a_network_at_chance_is_said_to_be(
+    evaluate: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from compiler.evidence.read_digits import read_digits
+
+    digits = read_digits()
+    assert digits.y is not None
+    np.savez(tmp_path / "d.npz", x=digits.x[0], y=(digits.y + 1) % 10)
+    assert _run(evaluate, monkeypatch, "--input_path", DIGITS, "--data", str(tmp_path / "d.npz")) == 0
+    assert "; NO BETTER THAN CHANCE: are --input_scale" in capfd.readouterr().out
+    assert _run(evaluate, monkeypatch, "--input_path", DIGITS, "--data", "digits") == 0
+    assert "CHANCE" not in capfd.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
