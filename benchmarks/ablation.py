@@ -136,7 +136,7 @@ def measured(network: str, variant: Variant, budgets: list[float]) -> Iterator[t
             )
         model = split_convs(session.network.folded, realised.fitted, choices, session.network.inventory, session.target)
         keep = None if variant.rounded else False
-        emitted, _ = session.emit_rounded(model, blocks_of(tuple(choices.items())), keep)
+        emitted, _ = session.emit_rounded(model, blocks_of(tuple(choices.items())), keep=keep)
         evidence = session.measure(emitted.tflite, "report")
         yield (
             budget,

@@ -21,6 +21,7 @@ from compiler.options import (
     PRUNING_STRUCTURES,
     RECOVERIES,
     TARGETS,
+    WEIGHT_BITS,
     Options,
     refuse_unread,
 )
@@ -30,6 +31,7 @@ DECIDED_BY_PLAN = (
     "pruning_structure",
     "block_size",
     "compression_type",
+    "weight_bits",
     "method",
     "compression_factor",
     "max_acc_loss",
@@ -181,6 +183,14 @@ def _parser(prog: str, description: str, writes: bool) -> argparse.ArgumentParse
         "block",
         PRUNING_STRUCTURES,
     )
+    _flag(
+        what,
+        "weight_bits",
+        int,
+        "4: kernels may be stored in 4 bits a weight, too, where that loses least; smaller, and slower on a phone",
+        "4",
+        WEIGHT_BITS,
+    )
     _flag(what, "block_size", _integers, "input by output channels of a block, read by block and auto", "8,8")
     _flag(what, "exclude", str, "leave the layers that this regular expression finds", "'conv1|dense'")
     _flag(what, "target", str, "the device that the file is for", "xcore", TARGETS)
@@ -253,7 +263,7 @@ def _flag(
     type_: Callable[[str], Any] | None,
     help_: str,
     example: str = "",
-    choices: Sequence[str] | None = None,
+    choices: Sequence[object] | None = None,
 ) -> None:
     """One flag, with its default (read off `Options`) and one worked example in the help."""
     example = f"example: --{name} {example}".rstrip()

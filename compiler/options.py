@@ -18,6 +18,7 @@ from compiler.errors import BadInput
 
 PRUNING_STRUCTURES = ("auto", "unstructured", "filter", "channel", "block")
 COMPRESSION_TYPES = ("hybrid", "tucker", "spars", "tucker4")
+WEIGHT_BITS = (8, 4)
 METHODS = ("fixed_params", "fixed_loss")
 BUDGETS = ("params", "bytes", "macs")
 TARGETS = ("mobile", "xcore", "cortex_m", "ethos_u", "c")
@@ -44,6 +45,7 @@ class Options:
     pruning_structure: str = "auto"
     block_size: tuple[int, int] = (4, 4)  # (b_in, b_out)
     compression_type: str = "hybrid"
+    weight_bits: int = 8  # 4: kernels may be stored in four bits a weight, too
     method: str = "fixed_params"
     compression_factor: float = 0.5  # share KEPT, in (0, 1]; read by fixed_params
     max_acc_loss: float = 0.02  # in [0, 1], of what the examples measure: see `Evidence`; read by fixed_loss
@@ -108,6 +110,8 @@ class Options:
             value = getattr(self, flag)
             if value not in allowed:
                 raise BadInput(f"--{flag} is {value!r}; use one of {', '.join(allowed)}.")
+        if self.weight_bits not in WEIGHT_BITS:
+            raise BadInput(f"--weight_bits is {self.weight_bits}; use one of {', '.join(map(str, WEIGHT_BITS))}.")
         if not 0 < self.compression_factor <= 1:
             raise BadInput(
                 f"--compression_factor is {self.compression_factor:g}; it is the share kept, so give a number above 0 "

@@ -42,6 +42,7 @@ class LayerReport:
     macs_after: int | None = None
     predicted_loss: float | None = None  # nats
     reason: str | None = None  # why it was left
+    bits: int = 8  # of a stored weight
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class Evidence:
     search_loss: float | None = None  # the loss on the half that the search used
     search_examples: int = 0
     evaluations: int = 0  # files that the search measured
-    chance_p: float | None = None  # of answers that know nothing of the labels agreeing as often as the original's
+    at_chance: bool = False  # the original's answers know nothing of the labels
 
     @property
     def highest(self) -> float:
@@ -254,6 +255,7 @@ def report_site(site: ConvSite, choice: Choice, before: Cost, after: Cost, predi
         macs_before=before.macs,
         macs_after=after.macs,
         predicted_loss=predicted_loss,
+        bits=choice.bits,
     )
 
 

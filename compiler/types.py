@@ -95,6 +95,7 @@ class Choice:
     structure  None, "unstructured", "filter", "channel" or "block".
     block      (b_in, b_out) for "block".
     kept       number of kept groups of the sparse branch: weights, filters, channels or blocks.
+    bits       of a stored weight: 8, or 4 for a "dense" convolution without a branch.
     """
 
     chain: str = "dense"
@@ -102,13 +103,21 @@ class Choice:
     structure: str | None = None
     block: tuple[int, int] | None = None
     kept: int = 0
+    bits: int = 8
 
     @property
     def is_dense(self) -> bool:
+        """Whether the site stays as it is."""
+        return self.is_one_kernel and self.bits == 8
+
+    @property
+    def is_one_kernel(self) -> bool:
+        """Whether the site stays one layer of its own shape."""
         return self.chain == "dense" and self.structure is None
 
 
 DENSE = Choice()
+FOUR_BITS = Choice(bits=4)
 
 
 @dataclass(frozen=True, slots=True)

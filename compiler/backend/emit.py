@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import keras
 import numpy as np
 
+from compiler.backend.pack_four_bits import pack_four_bits
 from compiler.backend.quantize import IO, quantize
 from compiler.backend.shrink import shrink
 from compiler.backend.sparsify import sparsify
@@ -20,9 +21,13 @@ def emit(
     *,
     io: IO = "int8",
     blocks: Iterable[tuple[int, int]] = (),
+    four_bits: bool = False,
 ) -> bytes:
-    """The int8 TFLite of `model` as `target` wants it. `calibration`: one array (n, …) per model input."""
+    """The int8 TFLite of `model` as `target` wants it. `calibration`: one array (n, …) per model input. `four_bits`:
+    kernels that four bits hold are stored so."""
     tflite = quantize(model, calibration, io=io, per_tensor_dense=target.per_tensor_dense)
+    if four_bits:
+        tflite = pack_four_bits(tflite)
     if target.sparse_storage:
         tflite = sparsify(tflite, blocks)
     return shrink(tflite)

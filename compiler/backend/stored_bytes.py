@@ -33,21 +33,18 @@ class StoredBytes:
 def stored_bytes(tflite: bytes) -> StoredBytes:
     """Count the stored weights of a .tflite. Raises BadInput where it is none."""
     model = flatbuffer.read(tflite)
-    values: dict[int, np.ndarray] = {}
-    metadata: dict[int, np.ndarray] = {}
+    params: dict[int, int] = {}
+    parts: dict[int, int] = {}
     for graph in model.subgraphs:
         for tensor in graph.tensors:
             array = flatbuffer.tensor_array(model, tensor)
             if array is None or not _is_weight(tensor):
                 continue
-            values[_address(array)] = array
-            for part in _sparse_metadata(tensor):
-                metadata[_address(part)] = part
-    return StoredBytes(
-        params=sum(array.size for array in values.values()),
-        weight_bytes=sum(array.nbytes for array in (*values.values(), *metadata.values())),
-        file_bytes=len(tflite),
-    )
+            data = model.buffers[tensor.buffer].data
+            params[_address(data)] = array.size
+            for part in (data, *_sparse_metadata(tensor)):
+                parts[_address(part)] = part.nbytes
+    return StoredBytes(params=sum(params.values()), weight_bytes=sum(parts.values()), file_bytes=len(tflite))
 
 
 def macs(tflite: bytes) -> int:

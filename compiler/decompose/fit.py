@@ -10,6 +10,7 @@ import numpy as np
 
 from compiler.decompose.effort import effort_of
 from compiler.decompose.factors import Factors
+from compiler.decompose.four_bits import four_bits
 from compiler.decompose.metric import Metric
 from compiler.decompose.svd import svd
 from compiler.decompose.tucker2 import tucker2
@@ -44,9 +45,9 @@ def fit(kernel: np.ndarray, metric: Metric, choice: Choice, alternations: int | 
 
 
 def fit_chain(kernel: np.ndarray, metric: Metric, choice: Choice) -> Factors:
-    """The chain alone; "dense" is the kernel itself."""
+    """The chain alone; "dense" is the kernel itself, or that on its grid of four bits."""
     if choice.chain == "dense":
-        return Factors((("core", kernel),))
+        return Factors((("core", kernel if choice.bits == 8 else four_bits(kernel, metric)),))
     return DECOMPOSITIONS[choice.chain](kernel, metric, *choice.ranks)
 
 

@@ -1,6 +1,8 @@
 """Which way to round each weight, so that the layer's output changes least.
 
-    minimise ½ tr((Ŵ − W)ᵀ Σ (Ŵ − W))   over Ŵ = s · n,  n in −127 … 127         (a column at a time: s is per column)
+    minimise ½ tr((Ŵ − W)ᵀ Σ (Ŵ − W))   over Ŵ = s · n,  n in −N … N             (a column at a time: s is per column)
+
+N is 127 for int8, 7 for four bits.
 
 Nearest rounding minimises the weights' own error; what the layer puts out feels it through Σ. From nearest rounding,
 one weight after the other moves to the grid point that is best while the rest stand still, until none moves:
@@ -16,31 +18,33 @@ from __future__ import annotations
 
 import numpy as np
 
-LARGEST = 127  # TFLite's symmetric int8 leaves −128 out
+LARGEST = 127  # N: TFLite's symmetric int8 leaves −128 out
 SWEEPS = 3
 BLOCK = 64  # weights of a column between two products with Σ
 
 
-def grid_of(kernel: np.ndarray, *, per_tensor: bool = False) -> np.ndarray:
+def grid_of(kernel: np.ndarray, *, per_tensor: bool = False, largest: int = LARGEST) -> np.ndarray:
     """s (g, 1, c) of kernels (g, d, c) as the converter chooses it: the largest weight of a column, or of all, is
-    ±127."""
+    ±`largest`."""
     size = np.max(np.abs(kernel), axis=None if per_tensor else 1, keepdims=True)
-    return np.broadcast_to(np.maximum(size, 1e-30) / LARGEST, (len(kernel), 1, kernel.shape[2]))
+    return np.broadcast_to(np.maximum(size, 1e-30) / largest, (len(kernel), 1, kernel.shape[2]))
 
 
-def nearest(kernel: np.ndarray, scale: np.ndarray) -> np.ndarray:
+def nearest(kernel: np.ndarray, scale: np.ndarray, largest: int = LARGEST) -> np.ndarray:
     """`kernel` (g, d, c) on the grid s·n of `scale` (g, 1, c), every weight to its nearest point."""
-    return np.clip(np.rint(kernel / scale), -LARGEST, LARGEST) * scale
+    return np.clip(np.rint(kernel / scale), -largest, largest) * scale
 
 
-def round_to_grid(kernel: np.ndarray, sigma: np.ndarray, scale: np.ndarray, sweeps: int = SWEEPS) -> np.ndarray:
+def round_to_grid(
+    kernel: np.ndarray, sigma: np.ndarray, scale: np.ndarray, *, largest: int = LARGEST, sweeps: int = SWEEPS
+) -> np.ndarray:
     """`kernel` (g, d, c) on the grid of `scale` (g, 1, c), for inputs of second moments `sigma` (g, d, d).
 
     g are independent groups: 1 for a convolution, its channels for a depthwise one. Weights that are zero stay zero,
-    and those that set a scale stay at ±127, or the converter would choose another grid.
+    and those that set a scale stay at ±`largest`, or the converter would choose another grid.
     """
-    rounded = nearest(kernel, scale)
-    free = (kernel != 0) & (np.abs(rounded) < (LARGEST - 0.5) * scale)
+    rounded = nearest(kernel, scale, largest)
+    free = (kernel != 0) & (np.abs(rounded) < (largest - 0.5) * scale)
     curvature = np.maximum(np.einsum("gii->gi", sigma), 1e-30)[:, :, None]
     pull = sigma @ (rounded - kernel)
     for _ in range(sweeps):
@@ -48,14 +52,14 @@ def round_to_grid(kernel: np.ndarray, sigma: np.ndarray, scale: np.ndarray, swee
         for start in range(0, kernel.shape[1], BLOCK):
             rows = slice(start, start + BLOCK)
             change = descend_block(rounded[:, rows], pull[:, rows], sigma[:, rows, rows], curvature[:, rows],
-                                   scale, free[:, rows])  # fmt: skip
+                                   scale, free[:, rows], largest)  # fmt: skip
             if np.any(change):
                 moved = True
                 rounded[:, rows] += change
                 pull += sigma[:, :, rows] @ change
         if not moved:
             break
-    return nearest(rounded, scale)  # what many small steps added up to, off the grid by a rounding error
+    return nearest(rounded, scale, largest)  # what many small steps added up to, off the grid by a rounding error
 
 
 def descend_block(
@@ -65,11 +69,12 @@ def descend_block(
     curvature: np.ndarray,
     scale: np.ndarray,
     free: np.ndarray,
+    largest: int,
 ) -> np.ndarray:
     """The changes of one block of weights (g, b, c), each weight in turn; `sigma` (g, b, b) among themselves."""
     pull, change = pull.copy(), np.zeros_like(rounded)
     for i in range(rounded.shape[1]):
-        best = nearest(rounded[:, i] - pull[:, i] / curvature[:, i], scale[:, 0])
+        best = nearest(rounded[:, i] - pull[:, i] / curvature[:, i], scale[:, 0], largest)
         change[:, i] = np.where(free[:, i], best - rounded[:, i], 0.0)
         change[:, i] = np.where(np.abs(change[:, i]) > 0.5 * scale[:, 0], change[:, i], 0.0)
         pull += sigma[:, :, i, None] * change[:, None, i]

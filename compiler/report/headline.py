@@ -3,7 +3,6 @@ for it with time or RAM."""
 
 from __future__ import annotations
 
-from compiler.evidence.chance import is_chance
 from compiler.result import Result, TimeRatio
 
 MUCH = 0.1  # a loss beyond this belongs in the first line
@@ -26,7 +25,7 @@ def drawbacks(result: Result) -> list[str]:
     each by how much."""
     found = []
     evidence, bound = result.evidence, result.max_acc_loss
-    if is_chance(evidence.chance_p):
+    if evidence.at_chance:
         found.append(
             f"NO BETTER THAN CHANCE is the original on {evidence.source}: are --input_scale, --input_mean and "
             "--input_std those of training, and the labels numbered as its answers are?"

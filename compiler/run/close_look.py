@@ -120,8 +120,8 @@ def why(entries: tuple[Candidate, ...], choice: Choice, budget: str) -> str | No
 
 def said(choice: Choice) -> str:
     """For example "tucker2 8×10 + 24 blocks of 4×4"."""
-    if choice.is_dense:
-        return "leaving it whole"
+    if choice.is_one_kernel:
+        return "leaving it whole" if choice.is_dense else f"{choice.bits} bits a weight"
     parts = [] if choice.chain == "none" else [" ".join([choice.chain, "×".join(map(str, choice.ranks))]).strip()]
     if choice.structure is not None:
         group = {"unstructured": "weights", "filter": "filters", "channel": "channels", "block": "blocks"}

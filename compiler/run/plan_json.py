@@ -60,4 +60,5 @@ def choice_of(entry: dict[str, Any]) -> Choice:
         structure=entry["structure"],
         block=tuple(block) if block else None,
         kept=entry["kept"],
+        bits=entry.get("bits", 8),  # plans were written before there were others
     )

@@ -12,7 +12,15 @@ from compiler.run.fits import fits
 from compiler.types import Plan
 
 TEXTS = ("pruning_structure", "compression_type", "method", "budget", "io", "recover", "exclude", "accelerator")
-NUMBERS = ("block_size", "input_range", "max_acc_loss", "max_file_bytes", "max_arena_bytes", "max_latency_ratio")
+NUMBERS = (
+    "weight_bits",
+    "block_size",
+    "input_range",
+    "max_acc_loss",
+    "max_file_bytes",
+    "max_arena_bytes",
+    "max_latency_ratio",
+)
 
 
 def plan_options(options: Options, plan: Plan) -> Options:

@@ -11,13 +11,14 @@ BRANCHES = ("unstructured", "filter", "channel", "block")
 
 def refuse_choice(site: ConvSite, choice: Choice, plan: str) -> None:
     """Raises BadInput, naming the plan as `plan`, where `site` has no such chain, ranks or groups."""
-    if fits_chain(site, choice) and fits_branch(site, choice):
+    if fits_chain(site, choice) and fits_branch(site, choice) and fits_bits(choice):
         return
     k_h, k_w = site.kernel_size
     ranks = f" of ranks {','.join(map(str, choice.ranks))}" if choice.ranks else ""
+    bits = "" if choice.bits == 8 else f" in {choice.bits} bits"
     branch = f" and {choice.kept} kept of {choice.structure}" if choice.structure else ""
     raise BadInput(
-        f"{plan} asks for {choice.chain}{ranks}{branch} at layer '{site.name}', which is {k_h}×{k_w} with "
+        f"{plan} asks for {choice.chain}{ranks}{branch}{bits} at layer '{site.name}', which is {k_h}×{k_w} with "
         f"{site.c_in}→{site.c_out} channels and can't become that; give the plan as a run has written it."
     )
 
@@ -36,6 +37,11 @@ def fits_chain(site: ConvSite, choice: Choice) -> bool:
     if limits is None or len(limits) != len(choice.ranks):
         return False
     return all(1 <= rank <= limit for rank, limit in zip(choice.ranks, limits, strict=True))
+
+
+def fits_bits(choice: Choice) -> bool:
+    """Eight, or four of a kernel that stays whole."""
+    return choice.bits == 8 or (choice.bits == 4 and choice.is_one_kernel)
 
 
 def fits_branch(site: ConvSite, choice: Choice) -> bool:

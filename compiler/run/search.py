@@ -113,7 +113,7 @@ def known_offer(session: Session) -> Menus | None:
 
 def menus_key(session: Session) -> str:
     options, network = session.options, session.network
-    menu = menu_of(options.compression_type, options.pruning_structure, options.block_size)
+    menu = menu_of(options.compression_type, options.pruning_structure, options.block_size, options.weight_bits)
     return key_of(
         "menus", network.hash, session.knowledge.calibration_hash, network.inventory, menu, options.target,
         options.seed, rooms=MENU_ROOMS,
@@ -123,7 +123,7 @@ def menus_key(session: Session) -> str:
 def offer(session: Session) -> Menus:
     """The menus of all sites, from the cache where nothing that they depend on has changed."""
     options, network, knowledge = session.options, session.network, session.knowledge
-    menu = menu_of(options.compression_type, options.pruning_structure, options.block_size)
+    menu = menu_of(options.compression_type, options.pruning_structure, options.block_size, options.weight_bits)
     for structure, _ in menu.structures:
         if options.pruning_structure != "auto":
             session.target.refuse_structure(structure)

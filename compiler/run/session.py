@@ -77,24 +77,29 @@ class Session:
         return reference_of(self.target, original.tflite, self.knowledge.held_out, original.figures.macs)
 
     def emit_rounded(
-        self, model: keras.Model, blocks: tuple[tuple[int, int], ...], keep: bool | None = None
+        self,
+        model: keras.Model,
+        blocks: tuple[tuple[int, int], ...],
+        four_bits: frozenset[str] = frozenset(),
+        keep: bool | None = None,
     ) -> tuple[Emitted, tuple[str, bool]]:
         """The file of a model whose kernels are rounded with the inputs in view, where that gains (or where `keep`
-        says so), and the gate's decision."""
+        says so), and the gate's decision. `four_bits`: layers whose kernels are stored so."""
         rounded, kept = round_kernels(
             model,
             self.knowledge.inputs,
             self.knowledge.held_out,
             per_tensor_dense=self.target.per_tensor_dense,
+            four_bits=four_bits,
             seed=self.options.seed,
             keep=keep,
         )
-        return replace(self.emit(rounded, blocks), model=model), ("round", kept)
+        return replace(self.emit(rounded, blocks, bool(four_bits)), model=model), ("round", kept)
 
-    def emit(self, model: keras.Model, blocks: tuple[tuple[int, int], ...] = ()) -> Emitted:
+    def emit(self, model: keras.Model, blocks: tuple[tuple[int, int], ...] = (), four_bits: bool = False) -> Emitted:
         calibration = (*zip(self.knowledge.inputs, self.knowledge.held_out, strict=True),)
         joined = [np.concatenate(parts) for parts in calibration]
-        tflite = emit(model, joined, self.target, io=self.options.io, blocks=blocks)  # type: ignore[arg-type]
+        tflite = emit(model, joined, self.target, io=self.options.io, blocks=blocks, four_bits=four_bits)  # type: ignore[arg-type]
         stored = self.target.stored(tflite)
         return Emitted(
             tflite, model, StoredFigures(stored.params, stored.weight_bytes, stored.file_bytes, macs(tflite))
@@ -123,7 +128,9 @@ class Session:
         )
         self.progress.stage("Emitting the file")
         model = split_convs(self.network.folded, realised.fitted, chosen, self.network.inventory, self.target)
-        emitted, gate = self.emit_rounded(model, blocks_of(choices), dict(decided or ()).get("round"))
+        emitted, gate = self.emit_rounded(
+            model, blocks_of(choices), four_bits_of(choices), dict(decided or ()).get("round")
+        )
         return Built(choices, losses, predicted_loss, with_gates(realised, gate), emitted)
 
     def finetune(self, built: Built, hook: Finetune) -> Built:
@@ -131,7 +138,7 @@ class Session:
         self.progress.stage("Fine-tuning")
         model = finetune(built.emitted.model, hook)
         self.progress.stage("Emitting the file")
-        emitted, gate = self.emit_rounded(model, blocks_of(built.choices))
+        emitted, gate = self.emit_rounded(model, blocks_of(built.choices), four_bits_of(built.choices))
         return replace(built, realised=with_gates(built.realised, gate, ("finetune", True)), emitted=emitted)
 
     @cached_property
@@ -170,3 +177,8 @@ def with_gates(realised: Realised, *gates: tuple[str, bool]) -> Realised:
 def blocks_of(choices: tuple[tuple[str, Choice], ...]) -> tuple[tuple[int, int], ...]:
     """The block shapes of a plan, sorted."""
     return tuple(sorted({choice.block for _, choice in choices if choice.block is not None}))
+
+
+def four_bits_of(choices: tuple[tuple[str, Choice], ...]) -> frozenset[str]:
+    """The layers of a plan whose kernels are stored in four bits."""
+    return frozenset(name for name, choice in choices if choice.bits == 4)

@@ -137,6 +137,16 @@ def check_budget(session: Session, original: Emitted, emitted: Emitted) -> None:
 def settings(session: Session) -> tuple[tuple[str, str], ...]:
     """The flags that change the result."""
     options = session.options
-    names = ("pruning_structure", "block_size", "compression_type", "method", "budget", "input_range", "io", "exclude")
+    names = (
+        "pruning_structure",
+        "block_size",
+        "compression_type",
+        "weight_bits",
+        "method",
+        "budget",
+        "input_range",
+        "io",
+        "exclude",
+    )
     limits = ("max_acc_loss", "max_file_bytes", "max_arena_bytes", "max_latency_ratio", "accelerator")
     return tuple((name, str(getattr(options, name))) for name in (*names, *limits, "recover", "calibration_data"))

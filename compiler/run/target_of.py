@@ -10,7 +10,7 @@ from compiler.options import Options
 
 
 def target_of(options: Options) -> Target:
-    """Raises BadInput where the target has no such structure, accelerator or files, with the nearest that it has."""
+    """Raises BadInput for a structure, bits, accelerator or files that the target lacks, with the nearest it has."""
     target = TARGETS[options.target]
     if options.accelerator is not None:
         if not isinstance(target, EthosU):
@@ -29,4 +29,5 @@ def target_of(options: Options) -> Target:
         )
     if options.pruning_structure != "auto" and options.compression_type in ("hybrid", "spars"):
         target.refuse_structure(options.pruning_structure)
+    target.refuse_bits(options.weight_bits)
     return target

@@ -14,6 +14,7 @@ import numpy as np
 
 from compiler.backend.targets.target import Target
 from compiler.decompose.effort import Effort, effort_of
+from compiler.decompose.four_bits import four_bits
 from compiler.decompose.metric import Metric
 from compiler.decompose.row_covariance import RowCovariance
 from compiler.decompose.svd import follow, regression_on_inputs
@@ -21,7 +22,7 @@ from compiler.decompose.tucker2 import factors_of, input_basis, regress_on
 from compiler.decompose.tucker4 import assemble4, regress_on_vertical, vertical_basis
 from compiler.sparsity.prune import Pruner
 from compiler.sparsity.structures import STRUCTURES
-from compiler.types import DENSE, Candidate, Choice, ConvSite
+from compiler.types import DENSE, FOUR_BITS, Candidate, Choice, ConvSite
 
 AUTO_BLOCKS = ((2, 1), (1, 2), (2, 2), (4, 1), (4, 4))
 
@@ -35,10 +36,12 @@ class Menu:
     chains: tuple[str, ...]  # of "tucker2", "tucker4"; either brings "svd" for 1×1 and Dense
     structures: tuple[tuple[str, tuple[int, int] | None], ...]  # (structure, block)
     hybrid: bool  # chains with a sparse branch beside them
+    four_bits: bool = False  # whole kernels of four bits a weight
 
 
-def menu_of(compression_type: str, pruning_structure: str, block_size: tuple[int, int]) -> Menu:
-    """The menu that `--compression_type`, `--pruning_structure` and `--block_size` stand for."""
+def menu_of(compression_type: str, pruning_structure: str, block_size: tuple[int, int], weight_bits: int = 8) -> Menu:
+    """The menu that `--compression_type`, `--pruning_structure`, `--block_size` and `--weight_bits` stand for."""
+    four_bits = weight_bits == 4
     structures: list[tuple[str, tuple[int, int] | None]]
     if pruning_structure == "auto":
         blocks = dict.fromkeys((block_size, *AUTO_BLOCKS))
@@ -47,12 +50,12 @@ def menu_of(compression_type: str, pruning_structure: str, block_size: tuple[int
         structures = [(pruning_structure, block_size if pruning_structure == "block" else None)]
     match compression_type:
         case "tucker":
-            return Menu(("tucker2",), (), hybrid=False)
+            return Menu(("tucker2",), (), hybrid=False, four_bits=four_bits)
         case "tucker4":
-            return Menu(("tucker4",), (), hybrid=False)
+            return Menu(("tucker4",), (), hybrid=False, four_bits=four_bits)
         case "spars":
-            return Menu((), tuple(structures), hybrid=False)
-    return Menu(("tucker2", "tucker4"), tuple(structures), hybrid=True)
+            return Menu((), tuple(structures), hybrid=False, four_bits=four_bits)
+    return Menu(("tucker2", "tucker4"), tuple(structures), hybrid=True, four_bits=four_bits)
 
 
 def candidates(site: ConvSite, kernel: np.ndarray, metric: Metric, target: Target, menu: Menu) -> tuple[Candidate, ...]:
@@ -68,6 +71,8 @@ def candidates(site: ConvSite, kernel: np.ndarray, metric: Metric, target: Targe
     if menu.hybrid and chains and branches:
         best = best_structures(site, branches, target, structures, effort.hybrid_structures)
         entries += hybrid_entries(site, kernel, metric, chains, best, effort)
+    if menu.four_bits and target.refusal(site, FOUR_BITS) is None:
+        entries.append((FOUR_BITS, metric.loss(kernel - four_bits(kernel, metric))))
     priced = [
         Candidate(choice, target.cost(site, choice), loss)
         for choice, loss in entries

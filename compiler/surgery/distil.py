@@ -40,15 +40,17 @@ def distil(
     divergence: Callable[[Fitted], float],
     *,
     seed: int,
+    fixed: frozenset[str] = frozenset(),
     steps: int = STEPS,
     step_size: float = STEP_SIZE,
     batch: int = BATCH,
     advance: Callable[[], None] = lambda: None,
 ) -> Fitted:
-    """Trained factors, never worse on `divergence` (of held-out inputs) than `fitted`."""
+    """Trained factors, never worse on `divergence` (of held-out inputs) than `fitted`. `fixed`: sites whose bias alone
+    is trained, for their kernels lie on a grid."""
     student = rebuild(network.logits, {})
     tapped = keras.Model(student.inputs, [*student.outputs, *joints_of(student)])
-    variables = {name: Trained(*parts) for name, parts in fitted.items()}
+    variables = {name: Trained(*parts, fixed=name in fixed) for name, parts in fitted.items()}
     layers = {name: student.get_layer(name) for name in fitted}
     flat = [v for trained in variables.values() for v in trained.variables]
     heads = len(student.outputs)
@@ -136,7 +138,8 @@ def parts_of(inputs: tuple[np.ndarray, ...], batch: int) -> list[list[tf.Tensor]
 class Trained:
     """Factors and bias of one site as variables."""
 
-    def __init__(self, factors: Factors, bias: np.ndarray) -> None:
+    def __init__(self, factors: Factors, bias: np.ndarray, *, fixed: bool = False) -> None:
+        self.fixed = fixed
         self.roles = [role for role, _ in factors.chain]
         self.chain = [tf.Variable(factor.astype(np.float32)) for _, factor in factors.chain]
         self.mask = None if factors.sparse is None else tf.constant((factors.sparse != 0).astype(np.float32))
@@ -145,7 +148,7 @@ class Trained:
 
     @property
     def variables(self) -> list[tf.Variable]:
-        return [*self.chain, *([] if self.sparse is None else [self.sparse]), self.bias]
+        return [*([] if self.fixed else self.chain), *([] if self.sparse is None else [self.sparse]), self.bias]
 
     def kernel_and_bias(self) -> tuple[tf.Tensor, tf.Tensor]:
         """The reconstructed kernel (HWIO) and the bias, differentiable."""

@@ -67,7 +67,8 @@ def realise(
     if recover and replay.get("recover") is not False:
         from compiler.surgery.distil import distil  # TensorFlow's gradients: only where they are asked for
 
-        trained = distil(network, knowledge, best, judge, seed=seed, advance=advance)
+        fixed = frozenset(name for name, choice in choices.items() if choice.bits == 4)
+        trained = distil(network, knowledge, best, judge, seed=seed, fixed=fixed, advance=advance)
         gates.append(("recover", trained is not best))
         best, divergence = trained, judge(trained)
     equal = {name: (equalise(factors, knowledge.metrics[name].sigma), bias) for name, (factors, bias) in best.items()}

@@ -23,6 +23,7 @@ import numpy as np
 
 from compiler.datafree.patches import count_positions, is_wide, patch_size, patches, some_of
 from compiler.datafree.walk import walk
+from compiler.decompose.four_bits import LARGEST as FOUR_BITS
 from compiler.decompose.metric import DAMPING
 from compiler.decompose.round_to_grid import grid_of, nearest, round_to_grid
 from compiler.frontend.feed import feed
@@ -43,29 +44,49 @@ def round_kernels(
     *,
     per_tensor_dense: bool,
     seed: int,
+    four_bits: frozenset[str] = frozenset(),
     keep: bool | None = None,
 ) -> tuple[keras.Model, bool]:
     """(The network with its kernels on the int8 grid, True), or (`model` itself, False) where that gains nothing.
 
-    `inputs` and `held_out`: one array (n, …) per model input. `per_tensor_dense`: a Dense has one scale. `keep`: a
-    saved plan's decision, taken as it is.
+    `inputs` and `held_out`: one array (n, …) per model input. `per_tensor_dense`: a Dense has one scale. `four_bits`:
+    layers whose kernels lie on a grid of four bits and stay there (training may have moved them off: then they are put
+    back). `keep`: a saved plan's decision, taken as it is.
     """
+    model = on_four_bits(model, four_bits)
     if keep is False:
         return model, False
     rounded = rebuild(model, {})
-    weights = rounded_weights(model, [x[:INPUTS] for x in inputs], per_tensor_dense=per_tensor_dense, seed=seed)
+    weights = rounded_weights(
+        model, [x[:INPUTS] for x in inputs], per_tensor_dense=per_tensor_dense, four_bits=four_bits, seed=seed
+    )
     for name, own in weights.items():
         rounded.get_layer(name).set_weights(own)
     if keep is None:
         plain = rebuild(model, {})
         for layer in filter(is_rounded, plain.layers):
             kernel, *bias = layer.get_weights()
+            if layer.name in four_bits:
+                continue
             groups = as_groups(kernel, layer)
             grid = grid_of(groups, per_tensor=per_tensor_dense and isinstance(layer, keras.layers.Dense))
             layer.set_weights([as_kernel(nearest(groups, grid), kernel, layer), *bias])
         reference = outputs_of(model, held_out)
         keep = change(rounded, reference, held_out) < change(plain, reference, held_out)
     return (rounded, True) if keep else (model, False)
+
+
+def on_four_bits(model: keras.Model, layers: frozenset[str]) -> keras.Model:
+    """`model` with the kernels of `layers` on their grids of four bits, each weight on its nearest point."""
+    if not layers:
+        return model
+    found = rebuild(model, {})
+    for layer in (found.get_layer(name) for name in sorted(layers)):
+        kernel, *bias = layer.get_weights()
+        groups = as_groups(kernel, layer)
+        grid = grid_of(groups, largest=FOUR_BITS)
+        layer.set_weights([as_kernel(nearest(groups, grid, FOUR_BITS), kernel, layer), *bias])
+    return found
 
 
 def change(network: keras.Model, reference: Sequence[np.ndarray], inputs: Sequence[np.ndarray]) -> float:
@@ -89,7 +110,12 @@ def is_rounded(operation: keras.Operation) -> bool:
 
 
 def rounded_weights(
-    model: keras.Model, inputs: Sequence[np.ndarray], *, per_tensor_dense: bool, seed: int
+    model: keras.Model,
+    inputs: Sequence[np.ndarray],
+    *,
+    per_tensor_dense: bool,
+    seed: int,
+    four_bits: frozenset[str] = frozenset(),
 ) -> dict[str, list[np.ndarray]]:
     """[kernel] or [kernel, bias] by layer name; `model` is as it was at the end."""
     found: dict[str, list[np.ndarray]] = {}
@@ -106,7 +132,11 @@ def rounded_weights(
         if call.name not in found:  # a shared layer is rounded for what its first call sees
             per_tensor = per_tensor_dense and isinstance(layer, keras.layers.Dense)
             x = np.asarray(prefix_args[0])
-            found[call.name] = [rounded_kernel(kernel, layer, site_of(layer, [call]), x, bool(bias), per_tensor, seed)]
+            site = site_of(layer, [call])
+            stays = call.name in four_bits
+            found[call.name] = [
+                kernel if stays else rounded_kernel(kernel, layer, site, x, bool(bias), per_tensor, seed)
+            ]
             if bias:
                 layer.set_weights([found[call.name][0], *bias])
                 axes = tuple(range(len(output.shape) - 1))

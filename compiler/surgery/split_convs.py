@@ -70,7 +70,7 @@ def subgraph(
     site: ConvSite, choice: Choice, factors: Factors, bias: np.ndarray, target: Target, name: Callable[[str], str]
 ) -> Subgraph:
     """A function from the site's input to its output; all layers in it are made here, so that calls share them."""
-    if choice.is_dense:
+    if choice.is_one_kernel:
         return linear_layer(site, site.name, factors.reconstruct(), bias, **geometry(site, "core"))
     if choice.structure is None:
         return chain(site, factors, bias, name)

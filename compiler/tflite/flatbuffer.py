@@ -16,6 +16,7 @@ Writing is our own in three respects, for which generated Python code has no not
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator
 from typing import Any
@@ -117,12 +118,21 @@ def float_operators(model: schema.ModelT, *, borders: bool = False) -> Iterator[
 
 
 def tensor_array(model: schema.ModelT, tensor: schema.TensorT) -> np.ndarray | None:
-    """A constant tensor's contents in its own shape (flat where it is stored sparse); None if it is not constant."""
+    """A constant tensor's contents in its own shape (flat where it is stored sparse), int8 where it is stored in four
+    bits; None if it is not constant."""
     data = model.buffers[tensor.buffer].data
     if data is None or len(data) == 0:
         return None
+    if tensor.type == schema.TensorType.INT4:
+        return nibbles(np.asarray(data, np.uint8))[: math.prod(shape_of(tensor))].reshape(shape_of(tensor))
     array = np.asarray(data, np.uint8).view(DTYPES[tensor.type])
     return array if tensor.sparsity is not None else array.reshape(shape_of(tensor))
+
+
+def nibbles(data: np.ndarray) -> np.ndarray:
+    """The signed four-bit values in bytes (n,), the low half of each first: int8 (2n,)."""
+    halves = np.stack([data & 0x0F, data >> 4], axis=1).ravel().astype(np.int8)
+    return np.where(halves > 7, halves - 16, halves).astype(np.int8)
 
 
 def shape_of(tensor: schema.TensorT) -> tuple[int, ...]:

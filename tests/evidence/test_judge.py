@@ -98,3 +98,12 @@ def test_the_mend_is_enough() -> None:
 def test_no_number_resolves_a_loss_of_zero() -> None:
     with pytest.raises(BadInput, match="No number of images"):
         require_resolution(10**6, 0)
+
+
+def test_an_original_whose_answers_know_nothing_is_noticed() -> None:
+    labels = np.arange(60) % 3
+    for answers, at_chance in ((labels, False), ((labels + 1) % 3, True), (np.zeros(60, int), True)):
+        outputs = _answers(answers.tolist())
+        assert judge(outputs, outputs, labels=labels, classifier=True, source="here").at_chance is at_chance
+    outputs = _answers(((labels + 1) % 3).tolist())
+    assert not judge(outputs, outputs, classifier=True, source="here").at_chance

@@ -107,8 +107,8 @@ def test_a_large_loss_is_in_the_first_line_whoever_asked(result: Result) -> None
 
 
 def test_an_original_at_chance_is_no_baseline(result: Result) -> None:
-    at_chance = replace(result, evidence=replace(result.evidence, chance_p=0.3))
+    at_chance = replace(result, evidence=replace(result.evidence, at_chance=True))
     assert "; NO BETTER THAN CHANCE is the original on the report half of val.npz: are --input_scale" in headline(
         at_chance
     )
-    assert "CHANCE" not in headline(replace(result, evidence=replace(result.evidence, chance_p=0.001)))
+    assert "CHANCE" not in headline(result)

@@ -116,3 +116,21 @@ def test_moments_of_a_depthwise_layer_are_those_of_each_channel() -> None:
         np.testing.assert_allclose(sigma[channel], own.T @ own / len(own), rtol=2e-2, atol=2e-2)
     whole = second_moments(x, site, 1, True, 0)
     assert whole.shape == (1, 27, 27)
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_kernels_of_four_bits_stay_on_their_grid(x: np.ndarray, keep: bool) -> None:
+    model = network()
+    rounded, _ = round_kernels(
+        model, [x], [x[:8]], per_tensor_dense=False, seed=0, four_bits=frozenset({"shared"}), keep=keep
+    )
+    for name, on_grid in (("shared", True), ("conv", False)):
+        groups = as_groups(rounded.get_layer(name).get_weights()[0], rounded.get_layer(name))
+        whole = groups / grid_of(groups, largest=7)
+        assert np.allclose(whole, np.rint(whole), atol=1e-3) is on_grid
+    again, _ = round_kernels(
+        rounded, [x], [x[:8]], per_tensor_dense=False, seed=0, four_bits=frozenset({"shared"}), keep=True
+    )
+    np.testing.assert_allclose(
+        again.get_layer("shared").get_weights()[0], rounded.get_layer("shared").get_weights()[0], rtol=1e-6
+    )

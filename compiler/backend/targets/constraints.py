@@ -48,6 +48,20 @@ def dense_layer_is_not_stored_sparse(site: ConvSite, choice: Choice) -> str | No
     return f"Layer '{site.name}' is Dense and asks for {choice.structure}: use filter, channel or no branch."
 
 
+def weights_have_eight_bits(site: ConvSite, choice: Choice) -> str | None:
+    """Kernels have to be int8: the target's tool does not take four bits a weight."""
+    if choice.bits == 8:
+        return None
+    return f"Layer '{site.name}' asks for {choice.bits} bits: use 8, or --target mobile or cortex_m."
+
+
+def four_bits_are_of_convolutions(site: ConvSite, choice: Choice) -> str | None:
+    """Four bits a weight are for whole kernels of convolutions: LiteRT and TFLite Micro expand those of CONV_2D."""
+    if choice.bits == 8 or (site.kind == "conv" and choice.is_one_kernel):
+        return None
+    return f"Layer '{site.name}' ({site.kind}, {choice.chain}) asks for {choice.bits} bits: use 8."
+
+
 def nearest(value: int) -> str:
     """The multiples of the grid on either side, as in "16 or 20"."""
     below = value - value % GRID

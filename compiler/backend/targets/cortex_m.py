@@ -10,6 +10,7 @@ from compiler.backend.stored_bytes import stored_bytes
 from compiler.backend.targets.agreement import Agreement, compare
 from compiler.backend.targets.constraints import (
     GRID,
+    four_bits_are_of_convolutions,
     kept_on_grid,
     ranks_on_grid,
     structure_is_dense_when_emitted,
@@ -32,13 +33,19 @@ class CortexM(Target):
     title: ClassVar[str] = "microcontrollers with TFLite Micro"
     tool: ClassVar[str] = "TFLite Micro's host interpreter (xmos-ai-tools)"
     packages: ClassVar[tuple[str, ...]] = ("xmos-ai-tools",)
-    constraints: ClassVar[tuple[Constraint, ...]] = (structure_is_dense_when_emitted, ranks_on_grid, kept_on_grid)
+    constraints: ClassVar[tuple[Constraint, ...]] = (
+        structure_is_dense_when_emitted,
+        ranks_on_grid,
+        kept_on_grid,
+        four_bits_are_of_convolutions,
+    )
     processor: ClassVar[Processor] = CORTEX_M7
     arena_evidence: ClassVar[str] = (
         "Packed activations, and what the interpreter keeps for each operator, its constants fitted to 14 small "
         "networks. On ResNet-20, ResNet-8, DS-CNN and MobileNetV1 (wake words) within 0.2 % of the host interpreter's."
     )
     per_tensor_dense: ClassVar[bool] = True
+    expands_in_arena: ClassVar[bool] = True
 
     def rank_grid(self, rank: str, channels: int, *, fast: bool = False) -> int:
         """4: CMSIS-NN's matrix kernels take four at a time."""

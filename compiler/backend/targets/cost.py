@@ -48,6 +48,7 @@ class Emitted:
     kept         number of stored groups when the kernel has zeros that matter to its price, else None.
     kind         "conv" (CONV_2D) or "dense" (FULLY_CONNECTED).
     encoded      bytes of the kernel in TFLite's smallest sparse encoding where they are known, else 0.
+    bits         of a stored weight.
     """
 
     role: str
@@ -59,10 +60,16 @@ class Emitted:
     kept: int | None = None
     kind: str = "conv"
     encoded: int = 0
+    bits: int = 8
 
     @property
     def weights(self) -> int:
         return math.prod(self.kernel)
+
+    @property
+    def kernel_bytes(self) -> int:
+        """Of the kernel stored dense."""
+        return -(-self.weights * self.bits // 8)
 
     @property
     def bias_bytes(self) -> int:
@@ -148,6 +155,8 @@ def chain_of(site: ConvSite, choice: Choice) -> tuple[Emitted, ...]:
     emitted = tuple(
         Emitted(role, k, p, own if i == last else zero, kind=site.kind) for i, (role, k, p) in enumerate(factors)
     )
+    if choice.bits != 8:
+        return tuple(replace(e, bits=choice.bits) for e in emitted)
     if choice.chain == "dense" and site.zeros:
         kept = site.weights - site.zeros
         return (replace(emitted[0], structure="unstructured", kept=kept, encoded=site.encoded),)

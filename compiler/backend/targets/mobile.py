@@ -17,7 +17,7 @@ from compiler.backend.sparsify import OVERHEAD_BYTES
 from compiler.backend.stored_bytes import stored_bytes
 from compiler.backend.targets.agreement import Agreement, compare
 from compiler.backend.targets.arena import expanded_bytes, live_tensors, packed_bytes
-from compiler.backend.targets.constraints import dense_layer_is_not_stored_sparse
+from compiler.backend.targets.constraints import dense_layer_is_not_stored_sparse, four_bits_are_of_convolutions
 from compiler.backend.targets.cost import Emitted
 from compiler.backend.targets.graph import output_steps, read_graph, without_softmax
 from compiler.backend.targets.latency import XNNPACK, Processor
@@ -36,7 +36,10 @@ class Mobile(Target):
     title: ClassVar[str] = "phones and single-board computers"
     tool: ClassVar[str] = "LiteRT with XNNPACK (ai-edge-litert)"
     packages: ClassVar[tuple[str, ...]] = ("ai-edge-litert",)
-    constraints: ClassVar[tuple[Constraint, ...]] = (dense_layer_is_not_stored_sparse,)
+    constraints: ClassVar[tuple[Constraint, ...]] = (
+        dense_layer_is_not_stored_sparse,
+        four_bits_are_of_convolutions,
+    )
     processor: ClassVar[Processor] = XNNPACK
     sparse_storage: ClassVar[bool] = True
 
@@ -49,7 +52,7 @@ class Mobile(Target):
     def constant_bytes(self, emitted: Emitted) -> int:
         """A kernel with zeros costs what the encoder writes at most; it stays dense where that is no smaller."""
         stored = self.sparse_bytes(emitted)
-        return emitted.bias_bytes + (emitted.weights if stored is None else stored)
+        return emitted.bias_bytes + (emitted.kernel_bytes if stored is None else stored)
 
     def densifies(self, emitted: Emitted) -> bool:
         """Where the encoder is smaller than a dense kernel by more than it adds to the file."""

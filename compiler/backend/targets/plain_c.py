@@ -31,6 +31,7 @@ from compiler.backend.targets.c.int8_borders import int8_borders
 from compiler.backend.targets.c.operators.conv import PARAMS_BYTES
 from compiler.backend.targets.c.operators.fully_connected import PARAMS_BYTES as DENSE_PARAMS_BYTES
 from compiler.backend.targets.c.pack_weights import BLOCKS, READ_AHEAD
+from compiler.backend.targets.constraints import weights_have_eight_bits
 from compiler.backend.targets.cost import BIAS_BYTES
 from compiler.backend.targets.cost import Emitted as Convolution
 from compiler.backend.targets.graph import Graph, output_steps, read_graph
@@ -77,7 +78,7 @@ class PlainC(Target):
     name: ClassVar[str] = "c"
     title: ClassVar[str] = "microcontrollers without an interpreter"
     tool: ClassVar[str] = "the emitted C99 (this machine's C compiler)"
-    constraints: ClassVar[tuple[Constraint, ...]] = (dense_layer_has_no_sparse_kernel,)
+    constraints: ClassVar[tuple[Constraint, ...]] = (dense_layer_has_no_sparse_kernel, weights_have_eight_bits)
     processor: ClassVar[Processor] = CORTEX_M4_C
     arena_evidence: ClassVar[str] = (
         "The emitter's own planning, chains streamed and maps run into each other, with padding guessed from shapes. "

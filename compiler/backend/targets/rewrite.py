@@ -145,7 +145,7 @@ class Rewriting:
         k_h, k_w, c_in, c_out = conv.kernel
         is_map = len(size) == 3
         kernel = self.tensor((c_out, k_h, k_w, c_in) if is_map else (c_out, c_in), constant=True)
-        if self.target.densifies(conv):
+        if self.target.densifies(conv) or (conv.bits != 8 and self.target.expands_in_arena):
             kernel = self.append("DENSIFY", (kernel,), self.tensors[kernel].shape, None)
         return self.append("CONV_2D" if is_map else "FULLY_CONNECTED", (source, kernel), (*size, c_out), into)
 

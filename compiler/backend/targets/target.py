@@ -67,6 +67,7 @@ class Target(ABC):
     processor: ClassVar[Processor]
     arena_evidence: ClassVar[str] = "The live tensors packed largest first, as LiteRT does."  # how good the estimate is
     per_tensor_dense: ClassVar[bool] = False  # one scale for each FULLY_CONNECTED kernel
+    expands_in_arena: ClassVar[bool] = False  # kernels of four bits, each for the time it runs
     sparse_storage: ClassVar[bool] = False  # the file may hold kernels in TFLite's sparse encoding
     selects_by: ClassVar[str] = "gather"  # "gather" (GATHER, PAD) or "conv" (a 1×1 convolution of zeros and ones)
     io: ClassVar[tuple[str, ...]] = ("int8", "uint8", "float")  # types of inputs and outputs that it runs
@@ -115,6 +116,12 @@ class Target(ABC):
             raise BadInput(
                 f"target {self.name} can't hold {structure} sparsity: {reason} Use {advised}--target mobile."
             )
+
+    def refuse_bits(self, bits: int) -> None:
+        """Raise BadInput with the reason unless the target runs convolutions of so many bits a weight."""
+        broken = self.breaks(ANY_SITE, Choice(bits=bits))
+        if broken is not None:
+            raise BadInput(f"--weight_bits {bits}: target {self.name}: {sentence(broken[0])} Use 8.")
 
     def breaks(self, site: ConvSite, choice: Choice) -> tuple[Constraint, str] | None:
         """The first constraint that the choice breaks, and how; None if it keeps all."""
@@ -196,7 +203,7 @@ class Target(ABC):
 
     def constant_bytes(self, emitted: Emitted) -> int:
         """Bytes that the artefact spends on kernel and bias of one convolution."""
-        return emitted.weights + emitted.bias_bytes
+        return emitted.kernel_bytes + emitted.bias_bytes
 
     def operator_bytes(self, emitted: Emitted) -> int:
         """Estimate of what one convolution adds to the artefact beside its constants."""

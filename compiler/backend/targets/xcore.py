@@ -25,6 +25,7 @@ from compiler.backend.targets.constraints import (
     kept_on_grid,
     ranks_on_grid,
     structure_is_dense_when_emitted,
+    weights_have_eight_bits,
 )
 from compiler.backend.targets.cost import Emitted, round_up
 from compiler.backend.targets.graph import CONVOLUTIONS, Graph, Operator, output_steps, read_graph, without_softmax
@@ -50,7 +51,12 @@ class XCore(Target):
     title: ClassVar[str] = "XMOS xcore.ai"
     tool: ClassVar[str] = "xcore-opt and TFLMHostInterpreter (xmos-ai-tools)"
     packages: ClassVar[tuple[str, ...]] = ("xmos-ai-tools",)
-    constraints: ClassVar[tuple[Constraint, ...]] = (structure_is_dense_when_emitted, ranks_on_grid, kept_on_grid)
+    constraints: ClassVar[tuple[Constraint, ...]] = (
+        structure_is_dense_when_emitted,
+        ranks_on_grid,
+        kept_on_grid,
+        weights_have_eight_bits,
+    )
     processor: ClassVar[Processor] = XCORE_THREAD
     arena_evidence: ClassVar[str] = (
         "xcore-opt's operators packed as it packs them, in place or not, and 70 B for each of them. On ResNet-20, "

@@ -1,0 +1,66 @@
+"""Convolution kernels whose values lie on a grid of 15 steps, stored in four bits a weight.
+
+The converter knows int8 only: of a kernel s·n, n in −7 … 7, whose largest weight in every output channel is ±7 s, it
+writes round(127 n / 7) with the scale 7 s / 127. No two n share such a value, so n is found again and what is stored is
+the kernel itself, exactly:
+
+    Tensor of type INT4   two weights a byte, the first in the low half; scale s = 127/7 of what the converter wrote
+    Bias                  int32 at the scale of input · s: 7/127 of what it was, rounded at half a unit of the sum
+
+A kernel with any other value stays int8. Runtimes expand it, so it saves the file and the download, not RAM or time.
+https://ai.google.dev/edge/litert: the schema's TensorType.INT4, and CONV_2D from version 7 on.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from compiler.tflite import flatbuffer
+
+LARGEST = 7  # steps; −8 is left out, as TFLite's symmetric int8 leaves out −128
+FINER = 127 / LARGEST  # int8 steps in one of four bits
+VERSION = 7  # of CONV_2D: int8 activations with int4 filters
+
+
+def pack_four_bits(tflite: bytes) -> bytes:
+    """The same network with every CONV_2D kernel that four bits hold stored so."""
+    model = flatbuffer.read(tflite)
+    tensors = flatbuffer.subgraph(model).tensors
+    readers: dict[int, int] = {}
+    for _, operator in flatbuffer.operators(model):
+        for index in operator.inputs:
+            readers[int(index)] = readers.get(int(index), 0) + 1
+    for name, operator in flatbuffer.operators(model):
+        if name != "CONV_2D" or len(operator.inputs) < 3 or operator.inputs[2] < 0:
+            continue
+        kernel, bias = (tensors[i] for i in operator.inputs[1:3])
+        if kernel.type != schema.TensorType.INT8 or kernel.sparsity is not None:
+            continue
+        values, sums = (flatbuffer.tensor_array(model, tensor) for tensor in (kernel, bias))
+        steps = None if values is None or sums is None else four_bits(values)
+        if steps is None or any(readers[int(i)] > 1 for i in operator.inputs[1:3]):
+            continue
+        assert sums is not None
+        kernel.buffer = flatbuffer.add_buffer(model, packed(steps))
+        kernel.type = schema.TensorType.INT4
+        bias.buffer = flatbuffer.add_buffer(model, np.rint(sums / FINER).astype(np.int32))
+        for tensor in (kernel, bias):
+            scale = np.asarray(tensor.quantization.scale, np.float64)
+            tensor.quantization.scale = (scale * FINER).astype(np.float32)
+        code = model.operatorCodes[operator.opcodeIndex]
+        code.version = max(code.version, VERSION)
+    return flatbuffer.write(model)
+
+
+def four_bits(values: np.ndarray) -> np.ndarray | None:
+    """n of an int8 kernel that holds round(127 n / 7); None where a value is no such one."""
+    steps = np.rint(values / FINER)
+    return steps.astype(np.int8) if np.array_equal(np.rint(steps * FINER), values) else None
+
+
+def packed(steps: np.ndarray) -> np.ndarray:
+    """Bytes of two weights each, in order; a last one alone has zero above it."""
+    flat = steps.ravel().astype(np.uint8) & 0x0F
+    pairs = np.append(flat, np.zeros(len(flat) % 2, np.uint8)).reshape(-1, 2)
+    return pairs[:, 0] | pairs[:, 1] << 4

@@ -1,0 +1,119 @@
+"""Kernels on a grid of 15 steps in four bits: the same answers in every interpreter, half the bytes, nothing else."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from ai_edge_litert import schema_py_generated as schema
+from hypothesis import given
+from hypothesis import strategies as st
+from keras import layers
+
+from compiler.backend.pack_four_bits import four_bits, pack_four_bits, packed
+from compiler.backend.quantize import quantize
+from compiler.backend.shrink import shrink
+from compiler.backend.stored_bytes import macs, stored_bytes
+from compiler.backend.targets import TARGETS
+from compiler.backend.verify import Kernels, agreement, run
+from compiler.tflite import flatbuffer
+from tests.tools import XMOS
+
+X = np.random.default_rng(0).normal(size=(32, 6, 6, 5)).astype(np.float32)
+CHANNELS = 7  # odd, and kernels of an odd number of weights
+
+
+@pytest.fixture(scope="module")
+def model() -> keras.Model:
+    """`on` and `point` lie on grids of four bits, `off` does not."""
+    random = np.random.default_rng(1)
+    x = inputs = keras.Input(X.shape[1:])
+    x = layers.ReLU()(layers.Conv2D(CHANNELS, 3, padding="same", name="on")(x))
+    x = layers.ReLU()(layers.Conv2D(CHANNELS, 3, padding="same", use_bias=False, name="off")(x))
+    x = layers.ReLU()(layers.Conv2D(9, 1, name="point")(x))
+    model = keras.Model(inputs, layers.Dense(4, name="logits")(layers.GlobalAveragePooling2D()(x)))
+    for name in ("on", "point"):
+        layer = model.get_layer(name)
+        kernel, bias = layer.get_weights()
+        scale = np.abs(kernel).max((0, 1, 2)) / 7
+        layer.set_weights([np.rint(kernel / scale) * scale, random.normal(0, 0.1, bias.shape)])
+    return model
+
+
+@pytest.fixture(scope="module")
+def int8(model: keras.Model) -> bytes:
+    return quantize(model, X, per_tensor_dense=True)
+
+
+def kernels_of(tflite: bytes) -> dict[tuple[int, ...], schema.TensorT]:
+    model = flatbuffer.read(tflite)
+    tensors = flatbuffer.subgraph(model).tensors
+    found = [tensors[op.inputs[1]] for name, op in flatbuffer.operators(model) if name == "CONV_2D"]
+    return {flatbuffer.shape_of(tensor): tensor for tensor in found}
+
+
+@pytest.mark.parametrize("kernels", ["reference", "xnnpack"])
+def test_answers_come_no_less_near_the_float_network(model: keras.Model, int8: bytes, kernels: Kernels) -> None:
+    expected = np.asarray(model(X))
+    eight, four = (
+        agreement([expected], run(f, X, kernels=kernels)).snr_db for f in (int8, shrink(pack_four_bits(int8)))
+    )
+    assert eight > 25
+    assert four > eight - 1
+
+
+def test_only_what_four_bits_hold_is_packed(int8: bytes) -> None:
+    types = {shape: tensor.type for shape, tensor in kernels_of(pack_four_bits(int8)).items()}
+    assert types == {
+        (CHANNELS, 3, 3, 5): schema.TensorType.INT4,
+        (CHANNELS, 3, 3, CHANNELS): schema.TensorType.INT8,
+        (9, 1, 1, CHANNELS): schema.TensorType.INT4,
+    }
+
+
+def test_the_kernel_is_exact_and_counted_by_its_bytes(int8: bytes) -> None:
+    small = pack_four_bits(int8)
+    for shape in ((CHANNELS, 3, 3, 5), (9, 1, 1, CHANNELS)):
+        fine, coarse = kernels_of(int8)[shape], kernels_of(small)[shape]
+        values = [flatbuffer.tensor_array(flatbuffer.read(f), t) for f, t in ((int8, fine), (small, coarse))]
+        assert values[0] is not None
+        assert values[1] is not None
+        assert np.abs(values[1]).max() == 7
+        scales = [np.asarray(t.quantization.scale, np.float64)[:, None, None, None] for t in (fine, coarse)]
+        np.testing.assert_allclose(scales[1] * 7, scales[0] * 127, rtol=1e-6)
+        assert np.array_equal(np.rint(values[1] * (127 / 7)), values[0])
+    odd, even = CHANNELS * 45, 9 * CHANNELS
+    before, after = stored_bytes(int8), stored_bytes(small)
+    assert after.params == before.params
+    assert before.weight_bytes - after.weight_bytes == odd // 2 + even // 2
+    assert macs(small) == macs(int8)
+
+
+def test_a_kernel_that_two_layers_read_stays(int8: bytes) -> None:
+    model = flatbuffer.read(int8)
+    convs = [op for name, op in flatbuffer.operators(model) if name == "CONV_2D"]
+    convs[0].inputs = np.array([convs[0].inputs[0], convs[2].inputs[1], convs[0].inputs[2]], np.int32)
+    shared = kernels_of(pack_four_bits(flatbuffer.write(model)))
+    assert shared[(9, 1, 1, CHANNELS)].type == schema.TensorType.INT8
+
+
+@given(st.lists(st.integers(-7, 7), min_size=1, max_size=40))
+def test_steps_come_back(steps: list[int]) -> None:
+    n = np.array(steps, np.int8)
+    assert np.array_equal(flatbuffer.nibbles(packed(n))[: len(n)], n)
+    found = four_bits(np.rint(n * (127 / 7)).astype(np.int8))
+    assert found is not None
+    assert np.array_equal(found, n)
+
+
+@pytest.mark.parametrize("value", [1, 17, 19, 126, -128])
+def test_other_values_are_no_steps(value: int) -> None:
+    assert four_bits(np.array([0, 127, value], np.int8)) is None
+
+
+@XMOS
+def test_tflite_micro_computes_the_same(int8: bytes) -> None:
+    target = TARGETS["cortex_m"]
+    small = shrink(pack_four_bits(int8))
+    assert target.verify(small, (X[:8],)).max_lsb == 0
+    assert target.measure(small, (X[:1],)).flash_bytes < target.measure(shrink(int8), (X[:1],)).flash_bytes

@@ -1,0 +1,67 @@
+"""Kernels of 15 steps: on a grid that their own largest weight tells, and never worse than nearest rounding."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from compiler.decompose.fit import fit
+from compiler.decompose.four_bits import LARGEST, four_bits
+from compiler.decompose.metric import Metric
+from compiler.decompose.round_to_grid import grid_of, nearest
+from compiler.decompose.row_covariance import RowCovariance
+from compiler.types import FOUR_BITS
+from tests.decompose.cases import seeds
+
+shapes = st.tuples(st.sampled_from([1, 3]), st.sampled_from([1, 3]), st.integers(1, 5), st.integers(1, 6))
+
+
+def case(shape: tuple[int, int, int, int], seed: int) -> tuple[np.ndarray, Metric, np.ndarray]:
+    """A kernel with heavy tails and a silent channel, a metric of correlated inputs, and the rows it is made of."""
+    random = np.random.default_rng(seed)
+    d = int(np.prod(shape[:3]))
+    kernel = random.standard_t(3, size=shape).astype(np.float32)
+    kernel[..., -1] = 0
+    rows = (random.normal(size=(4 * d, d)) @ random.normal(size=(d, d))).astype(np.float32)
+    sigma = rows.T @ rows / len(rows) + 1e-3 * np.eye(d, dtype=np.float32)
+    return kernel, Metric(sigma, np.eye(shape[3], dtype=np.float32)), rows
+
+
+@given(shapes, seeds)
+@settings(max_examples=60, deadline=None)
+def test_on_its_grid_and_never_worse_than_nearest(shape: tuple[int, int, int, int], seed: int) -> None:
+    kernel, metric, _ = case(shape, seed)
+    rounded = four_bits(kernel, metric)
+    groups = rounded.reshape(1, -1, shape[3])
+    whole = groups / grid_of(groups, largest=LARGEST)
+    np.testing.assert_allclose(whole, np.rint(whole), atol=1e-3)  # the largest weight of a channel tells its grid
+    assert np.abs(whole).max() <= LARGEST + 1e-3
+    assert np.all(rounded[..., -1] == 0)
+    flat = kernel.reshape(1, -1, shape[3])
+    plain = nearest(flat, grid_of(flat, largest=LARGEST), LARGEST).reshape(shape)
+    assert metric.loss(rounded - kernel) <= metric.loss(plain - kernel) * (1 + 1e-3) + 1e-9
+
+
+def test_inputs_and_clipping_pay() -> None:
+    kernel, metric, _ = case((3, 3, 8, 16), 0)
+    flat = kernel.reshape(1, -1, 16)
+    plain = nearest(flat, grid_of(flat, largest=LARGEST), LARGEST).reshape(kernel.shape)
+    assert metric.loss(four_bits(kernel, metric) - kernel) < 0.5 * metric.loss(plain - kernel)
+
+
+def test_a_wide_layer_never_forms_its_covariance(monkeypatch: pytest.MonkeyPatch) -> None:
+    kernel, metric, rows = case((3, 3, 5, 4), 1)
+    monkeypatch.setattr("compiler.decompose.four_bits.round_to_grid", lambda *_, **__: pytest.fail("formed d×d"))
+    wide = four_bits(kernel, Metric(RowCovariance(rows), metric.gamma))
+    groups = wide.reshape(1, -1, 4)
+    whole = groups / grid_of(groups, largest=LARGEST)
+    np.testing.assert_allclose(whole, np.rint(whole), atol=1e-3)
+
+
+def test_a_fit_rounds_what_it_is_given() -> None:
+    kernel, metric, _ = case((3, 3, 4, 6), 2)
+    factors = fit(kernel, metric, FOUR_BITS)
+    assert [role for role, _ in factors.chain] == ["core"]
+    assert np.array_equal(factors.reconstruct(), four_bits(kernel, metric))

@@ -1,0 +1,109 @@
+"""`--weight_bits 4` from end to end: half the bytes and one layer, a plan that replays, two interpreters."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from compiler.errors import BadInput
+from compiler.options import Options
+from compiler.pipeline import compress
+from compiler.result import Result
+from compiler.run.plan_json import read_plan
+from tests.tiny import run, save_tiny
+from tests.tools import XMOS
+
+MENU: dict[str, Any] = {"compression_type": "spars", "pruning_structure": "filter", "weight_bits": 4}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("four_bits")
+    save_tiny(folder)
+    return folder
+
+
+def options(folder: Path, name: str, **changes: Any) -> Options:
+    """Without low rank on the menu, which suits this network too well."""
+    given: dict[str, Any] = {"compression_factor": 0.65, "jobs": 2, "seed": 3, "no_html": True, **MENU}
+    return Options(input_path=folder / "net.keras", output_path=folder / f"{name}.tflite", **(given | changes))
+
+
+@pytest.fixture(scope="module")
+def packed(folder: Path) -> Result:
+    return compress(options(folder, "packed"))
+
+
+def test_a_layer_keeps_its_shape_in_half_its_bytes(folder: Path, packed: Result) -> None:
+    rows = {layer.name: layer for layer in packed.layers}
+    four = [layer for layer in packed.layers if layer.bits == 4]
+    assert four
+    for layer in four:
+        assert layer.choice == "dense"
+        assert layer.bytes_before is not None
+        assert layer.bytes_after is not None
+        assert layer.bytes_after < 0.6 * layer.bytes_before
+        assert layer.macs_after == layer.macs_before
+    assert rows["logits"].bits == 8  # a Dense keeps its eight
+    assert packed.kept <= 0.65
+    with np.load(folder / "val.npz") as data:
+        answers = run((folder / "packed.tflite").read_bytes(), data["x"])
+        assert np.mean(answers == data["y"]) > 0.85
+
+
+def test_it_loses_less_than_eight_bits_at_the_same_bytes(folder: Path, packed: Result) -> None:
+    eight = compress(options(folder, "eight", weight_bits=8))
+    assert eight.predicted_loss is not None
+    assert packed.predicted_loss is not None
+    assert packed.predicted_loss < eight.predicted_loss
+    assert all(layer.bits == 8 for layer in eight.layers)
+
+
+def test_the_plan_replays_to_the_same_bytes(folder: Path, packed: Result) -> None:
+    plan = folder / "packed.plan.json"
+    assert {choice.bits for _, choice in read_plan(plan).choices} == {4, 8}
+    again = options(folder, "again", plan=plan, weight_bits=8)  # the plan knows
+    compress(again)
+    assert (folder / "again.tflite").read_bytes() == (folder / "packed.tflite").read_bytes()
+
+
+def test_recovery_and_fine_tuning_leave_it_on_its_grid(folder: Path) -> None:
+    import compiler
+
+    def shaken(model: keras.Model) -> None:
+        for layer in model.layers:
+            layer.set_weights(
+                [w * (1 + 0.01 * np.cos(np.arange(w.size)).reshape(w.shape)) for w in layer.get_weights()]
+            )
+
+    analysis = compiler.analyze(folder / "net.keras", **MENU, recover="synthetic", seed=3)
+    plan = analysis.solve(params=0.65)
+    assert any(choice.bits == 4 for _, choice in plan.choices)
+    trained = compiler.compress(folder / "net.keras", plan)
+    tuned = compiler.compress(folder / "net.keras", plan, finetune=shaken)
+    for result in (trained, tuned):
+        assert result.result.kept <= 0.65
+
+
+@XMOS
+def test_a_microcontroller_runs_it(folder: Path) -> None:
+    result = compress(options(folder, "m4", target="cortex_m"))
+    assert any(layer.bits == 4 for layer in result.layers)
+    assert result.on_target is not None
+    assert result.on_target.compressed.max_lsb in (0, 1)
+
+
+@pytest.mark.parametrize("target", ["xcore", "ethos_u", "c"])
+def test_targets_that_have_no_kernel_for_it_say_so(folder: Path, target: str) -> None:
+    with pytest.raises(BadInput, match=rf"^--weight_bits 4: target {target}: Kernels have to be int8: .* Use 8\.$"):
+        compress(replace(options(folder, target), target=target))
+
+
+def test_other_numbers_are_refused(folder: Path) -> None:
+    with pytest.raises(BadInput, match=r"^--weight_bits is 2; use one of 8, 4\.$"):
+        options(folder, "two", weight_bits=2)
