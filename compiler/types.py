@@ -95,7 +95,7 @@ class Choice:
     structure  None, "unstructured", "filter", "channel" or "block".
     block      (b_in, b_out) for "block".
     kept       number of kept groups of the sparse branch: weights, filters, channels or blocks.
-    bits       of a stored weight: 8, or 4 for a "dense" convolution without a branch.
+    bits       of a stored weight: 8, or 4 for "dense", "svd" or "tucker2" without a branch.
     """
 
     chain: str = "dense"

@@ -38,25 +38,37 @@ def pack_four_bits(tflite: bytes) -> bytes:
         if kernel.type != schema.TensorType.INT8 or kernel.sparsity is not None:
             continue
         values, sums = (flatbuffer.tensor_array(model, tensor) for tensor in (kernel, bias))
-        steps = None if values is None or sums is None else four_bits(values)
-        if steps is None or any(readers[int(i)] > 1 for i in operator.inputs[1:3]):
+        found = None if values is None or sums is None else four_bits(values)
+        if found is None or any(readers[int(i)] > 1 for i in operator.inputs[1:3]):
             continue
         assert sums is not None
+        steps, finer = found
         kernel.buffer = flatbuffer.add_buffer(model, packed(steps))
         kernel.type = schema.TensorType.INT4
-        bias.buffer = flatbuffer.add_buffer(model, np.rint(sums / FINER).astype(np.int32))
+        bias.buffer = flatbuffer.add_buffer(model, np.rint(sums / finer).astype(np.int32))
         for tensor in (kernel, bias):
             scale = np.asarray(tensor.quantization.scale, np.float64)
-            tensor.quantization.scale = (scale * FINER).astype(np.float32)
+            tensor.quantization.scale = (scale * finer).astype(np.float32)
         code = model.operatorCodes[operator.opcodeIndex]
         code.version = max(code.version, VERSION)
     return flatbuffer.write(model)
 
 
-def four_bits(values: np.ndarray) -> np.ndarray | None:
-    """n of an int8 kernel that holds round(127 n / 7); None where a value is no such one."""
-    steps = np.rint(values / FINER)
-    return steps.astype(np.int8) if np.array_equal(np.rint(steps * FINER), values) else None
+def four_bits(values: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """(n, the int8 steps in one of n for each output channel) of an OHWI int8 kernel that holds round(127 n / 7); None
+    where a value is no such one.
+
+    Where a channel is nearly silent beside its bias, the converter coarsens its scale until the bias fits int32: its
+    largest value stays below 127, and stands for step 7 all the same.
+    """
+    largest = np.abs(values.astype(np.int32)).max(axis=(1, 2, 3), keepdims=True)
+    finer = np.where(largest > 0, largest / LARGEST, FINER)
+    steps = np.rint(values / finer)
+    exact = np.rint(steps * finer) == values
+    coarsened = (largest < 127) & (np.abs(steps * finer - values) <= 1)
+    if not np.all(exact | coarsened) or not np.any(largest == 127):
+        return None
+    return steps.astype(np.int8), finer.ravel()
 
 
 def packed(steps: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 
 from compiler.decompose.effort import effort_of
 from compiler.decompose.factors import Factors
-from compiler.decompose.four_bits import four_bits
+from compiler.decompose.four_bits import four_bit_chain, four_bits
 from compiler.decompose.metric import Metric
 from compiler.decompose.svd import svd
 from compiler.decompose.tucker2 import tucker2
@@ -45,10 +45,11 @@ def fit(kernel: np.ndarray, metric: Metric, choice: Choice, alternations: int | 
 
 
 def fit_chain(kernel: np.ndarray, metric: Metric, choice: Choice) -> Factors:
-    """The chain alone; "dense" is the kernel itself, or that on its grid of four bits."""
+    """The chain alone, on grids of four bits where `choice` asks for them; "dense" is the kernel itself."""
     if choice.chain == "dense":
         return Factors((("core", kernel if choice.bits == 8 else four_bits(kernel, metric)),))
-    return DECOMPOSITIONS[choice.chain](kernel, metric, *choice.ranks)
+    factors = DECOMPOSITIONS[choice.chain](kernel, metric, *choice.ranks)
+    return factors if choice.bits == 8 else four_bit_chain(factors, kernel, metric)
 
 
 def fit_sparse(kernel: np.ndarray, metric: Metric, choice: Choice, previous: Sparse | None) -> Sparse:

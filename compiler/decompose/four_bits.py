@@ -1,4 +1,4 @@
-"""A kernel on a grid of 15 steps, so that four bits hold a weight.
+"""Kernels on grids of 15 steps, so that four bits hold a weight.
 
     minimise ½ tr(Γ Δᵀ Σ Δ),  Δ = K − s·n     over n in −7 … 7 and one scale s an output channel
 
@@ -6,13 +6,23 @@ Rounding to so few steps is where the inputs' covariance pays most (`round_to_gr
 asks for is rarely the best: clipping a few weights makes the steps finer for all others. So a few clipped grids are
 tried for each channel, by nearest rounding, and the best is descended on. Source of the clipping: Banner, Nahshan &
 Soudry, "Post training 4-bit quantization of convolutional networks for rapid-deployment", 2019.
+
+A chain K ≈ U G V is rounded in order, each factor the least squares optimum behind those that are rounded already:
+
+    U' on the grid, in C       G ← (U'ᵀΣU')⁻¹ U'ᵀΣ (U G), on the grid, in U'ᵀΣU'       V ← (P'ᵀΣP')⁻¹ P'ᵀΣ K,  P' = U'G'
+
+with Σ taken through U at each kernel position.
 """
 
 from __future__ import annotations
 
 import numpy as np
+import scipy.linalg
 
+from compiler.decompose.equalise import equalise
+from compiler.decompose.factors import Factors
 from compiler.decompose.metric import Metric
+from compiler.decompose.regression import factor_gram
 from compiler.decompose.round_to_grid import grid_of, nearest, round_to_grid
 from compiler.decompose.row_covariance import RowCovariance
 
@@ -22,11 +32,63 @@ CLIPPED = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)  # of the largest weight
 
 def four_bits(kernel: np.ndarray, metric: Metric) -> np.ndarray:
     """The HWIO `kernel` on its grid; every output channel reaches step 7 or is zero, which tells the grid again."""
-    groups = kernel.reshape(1, -1, kernel.shape[-1])
-    scale = best_scale(groups, metric.sigma)
-    if isinstance(metric.sigma, RowCovariance):  # no d×d matrix
-        return nearest(groups, scale, LARGEST).reshape(kernel.shape)
-    return round_to_grid(groups, metric.sigma[None], scale, largest=LARGEST).reshape(kernel.shape)
+    return on_grid(kernel.reshape(-1, kernel.shape[-1]), metric.sigma).reshape(kernel.shape)
+
+
+def four_bit_chain(factors: Factors, kernel: np.ndarray, metric: Metric) -> Factors:
+    """A chain of "first", "core" and "last", each where it is there, on their grids: loud alike between them, as near
+    to `kernel` as in order they come."""
+    assert not isinstance(metric.sigma, RowCovariance), "a chain is rounded with Σ whole"
+    k_h, k_w, c_in, c_out = kernel.shape
+    flat, chain = kernel.reshape(-1, c_out), list(equalise(factors, metric.sigma).chain)
+    rounded: list[tuple[str, np.ndarray]] = []
+    gram, mapped = metric.sigma, metric.sigma  # FᵀΣF and FᵀΣ of the features F that the next factor reads
+    wanted: np.ndarray | None = None  # what the chain so far puts out, before rounding
+    for index, (role, factor) in enumerate(chain):
+        if role == "first":
+            small = on_grid(factor[0, 0], channel_gram(metric.sigma, c_in))
+            gram, mapped = through(small, metric.sigma, k_h * k_w)
+            rounded.append((role, small[None, None]))
+            wanted = np.matmul(factor[0, 0], chain[index + 1][1].reshape(k_h * k_w, factor.shape[-1], -1))
+            continue
+        own = factor.reshape(-1, factor.shape[-1])
+        last = index == len(chain) - 1
+        if last:
+            own = solve(gram, mapped @ flat)
+        elif wanted is not None:
+            own = solve(gram, mapped @ wanted.reshape(len(flat), -1))
+        small = on_grid(own.astype(factor.dtype), gram)
+        rounded.append((role, small.reshape(factor.shape)))
+        mapped = small.T @ mapped
+        gram = small.T @ gram @ small
+    return Factors(tuple(rounded))
+
+
+def through(first: np.ndarray, sigma: np.ndarray, positions: int) -> tuple[np.ndarray, np.ndarray]:
+    """(FᵀΣF, FᵀΣ) of F = `first` (c_in, r) at each of the `positions` of a patch."""
+    c_in, rank = first.shape
+    mapped = np.matmul(first.T, sigma.reshape(positions, c_in, -1)).reshape(positions * rank, -1)
+    gram = np.matmul(mapped.reshape(-1, positions, c_in), first).reshape(positions * rank, -1)
+    return gram, mapped
+
+
+def channel_gram(sigma: np.ndarray, c_in: int) -> np.ndarray:
+    """Σ of one position of the patch: the mean over all."""
+    positions = len(sigma) // c_in
+    return np.einsum("pipj->ij", sigma.reshape(positions, c_in, positions, c_in)) / positions
+
+
+def solve(gram: np.ndarray, right: np.ndarray) -> np.ndarray:
+    return scipy.linalg.cho_solve((factor_gram(gram), True), right)
+
+
+def on_grid(kernel: np.ndarray, sigma: np.ndarray | RowCovariance) -> np.ndarray:
+    """A kernel (d, c) on its grids, one a column, for inputs of covariance `sigma`."""
+    groups = kernel[None]
+    scale = best_scale(groups, sigma)
+    if isinstance(sigma, RowCovariance):  # no d×d matrix
+        return nearest(groups, scale, LARGEST)[0]
+    return round_to_grid(groups, sigma[None], scale, largest=LARGEST)[0]
 
 
 def best_scale(groups: np.ndarray, sigma: np.ndarray | RowCovariance) -> np.ndarray:

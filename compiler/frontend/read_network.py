@@ -16,6 +16,7 @@ from compiler.frontend.inventory import inventory
 from compiler.frontend.load import load_with_ranges
 from compiler.frontend.logits import logits_model
 from compiler.frontend.reload import reload
+from compiler.frontend.silence import silence
 from compiler.frontend.with_biases import with_biases
 from compiler.types import Inventory
 
@@ -71,6 +72,7 @@ def read_network(
             f"'{source.name}' has no Conv2D or Dense that could be compressed{reasons}; choose another network."
         )
     biased = with_biases(folded, found)
+    silence(biased, found)
     logits = logits_model(biased)[0]
     borders = (
         tuple(tensor.name for tensor in loaded.model.inputs),

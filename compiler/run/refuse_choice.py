@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from compiler.backend.targets.constraints import IN_FOUR_BITS
 from compiler.errors import BadInput
 from compiler.result import sparse_density
 from compiler.types import Choice, ConvSite
@@ -40,8 +41,8 @@ def fits_chain(site: ConvSite, choice: Choice) -> bool:
 
 
 def fits_bits(choice: Choice) -> bool:
-    """Eight, or four of a kernel that stays whole."""
-    return choice.bits == 8 or (choice.bits == 4 and choice.is_one_kernel)
+    """Eight, or four of a kernel that stays whole or becomes a short chain."""
+    return choice.bits == 8 or (choice.bits == 4 and choice.structure is None and choice.chain in IN_FOUR_BITS)
 
 
 def fits_branch(site: ConvSite, choice: Choice) -> bool:

@@ -25,7 +25,7 @@ from compiler.run.examples import BATCH, Examples
 from compiler.run.on_target import Reference, reference_of
 from compiler.surgery.finetune import Finetune, finetune
 from compiler.surgery.realise import Gates, Realised, realise
-from compiler.surgery.round_kernels import round_kernels
+from compiler.surgery.round_kernels import four_bit_layers, round_kernels
 from compiler.surgery.split_convs import split_convs
 from compiler.types import Choice
 
@@ -128,17 +128,17 @@ class Session:
         )
         self.progress.stage("Emitting the file")
         model = split_convs(self.network.folded, realised.fitted, chosen, self.network.inventory, self.target)
-        emitted, gate = self.emit_rounded(
-            model, blocks_of(choices), four_bits_of(choices), dict(decided or ()).get("round")
-        )
+        few = four_bit_layers(model) if has_four_bits(choices) else frozenset()
+        emitted, gate = self.emit_rounded(model, blocks_of(choices), few, dict(decided or ()).get("round"))
         return Built(choices, losses, predicted_loss, with_gates(realised, gate), emitted)
 
     def finetune(self, built: Built, hook: Finetune) -> Built:
         """The same plan with the weights that the user's own training gives it."""
         self.progress.stage("Fine-tuning")
+        few = four_bit_layers(built.emitted.model) if has_four_bits(built.choices) else frozenset()
         model = finetune(built.emitted.model, hook)
         self.progress.stage("Emitting the file")
-        emitted, gate = self.emit_rounded(model, blocks_of(built.choices), four_bits_of(built.choices))
+        emitted, gate = self.emit_rounded(model, blocks_of(built.choices), few)
         return replace(built, realised=with_gates(built.realised, gate, ("finetune", True)), emitted=emitted)
 
     @cached_property
@@ -179,6 +179,6 @@ def blocks_of(choices: tuple[tuple[str, Choice], ...]) -> tuple[tuple[int, int],
     return tuple(sorted({choice.block for _, choice in choices if choice.block is not None}))
 
 
-def four_bits_of(choices: tuple[tuple[str, Choice], ...]) -> frozenset[str]:
-    """The layers of a plan whose kernels are stored in four bits."""
-    return frozenset(name for name, choice in choices if choice.bits == 4)
+def has_four_bits(choices: tuple[tuple[str, Choice], ...]) -> bool:
+    """Whether a plan has kernels of four bits."""
+    return any(choice.bits == 4 for _, choice in choices)

@@ -8,16 +8,17 @@ care later, so a menu's losses are upper bounds, and comparable with each other.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from compiler.backend.targets.target import Target
 from compiler.decompose.effort import Effort, effort_of
-from compiler.decompose.four_bits import four_bits
+from compiler.decompose.factors import Factors
+from compiler.decompose.four_bits import four_bit_chain, four_bits
 from compiler.decompose.metric import Metric
 from compiler.decompose.row_covariance import RowCovariance
-from compiler.decompose.svd import follow, regression_on_inputs
+from compiler.decompose.svd import follow, regression_on_inputs, svd
 from compiler.decompose.tucker2 import factors_of, input_basis, regress_on
 from compiler.decompose.tucker4 import assemble4, regress_on_vertical, vertical_basis
 from compiler.sparsity.prune import Pruner
@@ -25,6 +26,8 @@ from compiler.sparsity.structures import STRUCTURES
 from compiler.types import DENSE, FOUR_BITS, Candidate, Choice, ConvSite
 
 AUTO_BLOCKS = ((2, 1), (1, 2), (2, 2), (4, 1), (4, 4))
+
+FOUR_BIT_SHARES = (0.1, 0.14, 0.2, 0.28, 0.36, 0.46, 0.58, 0.72, 0.9)  # of the dense weights, in a chain
 
 Entry = tuple[Choice, float]
 
@@ -72,7 +75,7 @@ def candidates(site: ConvSite, kernel: np.ndarray, metric: Metric, target: Targe
         best = best_structures(site, branches, target, structures, effort.hybrid_structures)
         entries += hybrid_entries(site, kernel, metric, chains, best, effort)
     if menu.four_bits and target.refusal(site, FOUR_BITS) is None:
-        entries.append((FOUR_BITS, metric.loss(kernel - four_bits(kernel, metric))))
+        entries += four_bit_entries(site, kernel, metric, chains)
     priced = [
         Candidate(choice, target.cost(site, choice), loss)
         for choice, loss in entries
@@ -193,6 +196,25 @@ def hybrid_entries(
             counts = [round(d * pruner.groups) for d in effort.hybrid_densities]
             for kept, sparse in pruner.descend(counts, beside=left_by_chain).items():
                 yield Choice(choice.chain, choice.ranks, name, block, kept), sparse.loss
+
+
+def four_bit_entries(site: ConvSite, kernel: np.ndarray, metric: Metric, chains: Sequence[Entry]) -> Iterator[Entry]:
+    """The whole kernel in four bits, and a few chains along their front."""
+    yield FOUR_BITS, metric.loss(kernel - four_bits(kernel, metric))
+    if isinstance(metric.sigma, RowCovariance):
+        return
+    short = [entry for entry in chains if entry[0].chain in ("svd", "tucker2")]
+    for choice in chain_anchors(site, short, FOUR_BIT_SHARES):
+        rounded = four_bit_chain(cheap_chain(kernel, metric, choice), kernel, metric)
+        yield replace(choice, bits=4), metric.loss(kernel - rounded.reconstruct())
+
+
+def cheap_chain(kernel: np.ndarray, metric: Metric, choice: Choice) -> Factors:
+    """The "svd" or "tucker2" that its price on the menu is of."""
+    if choice.chain == "svd":
+        return svd(kernel, metric, *choice.ranks)
+    r_in, r_out = choice.ranks
+    return factors_of(regress_on(input_basis(kernel, metric)[:, :r_in], kernel, metric), kernel.shape, metric, r_out)
 
 
 def chain_anchors(site: ConvSite, chains: Sequence[Entry], shares: Sequence[float]) -> list[Choice]:

@@ -71,8 +71,12 @@ def realise(
         trained = distil(network, knowledge, best, judge, seed=seed, fixed=fixed, advance=advance)
         gates.append(("recover", trained is not best))
         best, divergence = trained, judge(trained)
-    equal = {name: (equalise(factors, knowledge.metrics[name].sigma), bias) for name, (factors, bias) in best.items()}
-    return Realised(equal, tuple(gates), divergence)
+    equal = {
+        name: (equalise(factors, knowledge.metrics[name].sigma), bias)
+        for name, (factors, bias) in best.items()
+        if choices[name].bits == 8  # those of four bits were equalised before they were rounded
+    }
+    return Realised(best | equal, tuple(gates), divergence)
 
 
 def fit_all(

@@ -76,6 +76,18 @@ def round_kernels(
     return (rounded, True) if keep else (model, False)
 
 
+def four_bit_layers(model: keras.Model) -> frozenset[str]:
+    """The convolutions whose kernels lie on grids of four bits."""
+    names = []
+    for layer in model.layers:
+        if type(layer) is keras.layers.Conv2D:
+            groups = as_groups(layer.get_weights()[0], layer)
+            whole = groups / grid_of(groups, largest=FOUR_BITS)
+            if np.allclose(whole, np.rint(whole), atol=1e-3):
+                names.append(layer.name)
+    return frozenset(names)
+
+
 def on_four_bits(model: keras.Model, layers: frozenset[str]) -> keras.Model:
     """`model` with the kernels of `layers` on their grids of four bits, each weight on its nearest point."""
     if not layers:

@@ -53,13 +53,12 @@ def kernels_of(tflite: bytes) -> dict[tuple[int, ...], schema.TensorT]:
 
 
 @pytest.mark.parametrize("kernels", ["reference", "xnnpack"])
-def test_answers_come_no_less_near_the_float_network(model: keras.Model, int8: bytes, kernels: Kernels) -> None:
+def test_answers_are_near_those_of_the_float_network(model: keras.Model, int8: bytes, kernels: Kernels) -> None:
     expected = np.asarray(model(X))
     eight, four = (
         agreement([expected], run(f, X, kernels=kernels)).snr_db for f in (int8, shrink(pack_four_bits(int8)))
     )
-    assert eight > 25
-    assert four > eight - 1
+    assert min(eight, four) > 35  # XNNPACK leaves INT4 to the reference kernels, which round otherwise
 
 
 def test_only_what_four_bits_hold_is_packed(int8: bytes) -> None:
@@ -99,16 +98,33 @@ def test_a_kernel_that_two_layers_read_stays(int8: bytes) -> None:
 
 @given(st.lists(st.integers(-7, 7), min_size=1, max_size=40))
 def test_steps_come_back(steps: list[int]) -> None:
-    n = np.array(steps, np.int8)
+    n = np.array([7, *steps], np.int8)
     assert np.array_equal(flatbuffer.nibbles(packed(n))[: len(n)], n)
-    found = four_bits(np.rint(n * (127 / 7)).astype(np.int8))
+    found = four_bits(kernel_of(n * (127 / 7)))
     assert found is not None
-    assert np.array_equal(found, n)
+    assert np.array_equal(found[0].ravel(), n)
+    np.testing.assert_allclose(found[1], 127 / 7)
+
+
+@given(st.lists(st.integers(-7, 7), min_size=1, max_size=40), st.floats(0.1, 126))
+def test_a_channel_of_a_coarser_scale_is_found_too(steps: list[int], largest: float) -> None:
+    n = np.array([7, *steps], np.int8)
+    quiet = np.rint(n * largest / 7)
+    both = np.stack([kernel_of(n * (127 / 7))[0], kernel_of(quiet)[0]])
+    found = four_bits(both)
+    assert found is not None
+    assert np.array_equal(found[0][0].ravel(), n)
+    assert np.abs(found[0][1].ravel() * found[1][1] - quiet).max() <= 1
+
+
+def kernel_of(values: np.ndarray) -> np.ndarray:
+    """An OHWI kernel of one output channel."""
+    return np.rint(values).astype(np.int8).reshape(1, 1, 1, -1)
 
 
 @pytest.mark.parametrize("value", [1, 17, 19, 126, -128])
 def test_other_values_are_no_steps(value: int) -> None:
-    assert four_bits(np.array([0, 127, value], np.int8)) is None
+    assert four_bits(kernel_of(np.array([0, 127, value]))) is None
 
 
 @XMOS

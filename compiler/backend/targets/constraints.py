@@ -8,6 +8,7 @@ from __future__ import annotations
 from compiler.types import Choice, ConvSite
 
 GRID = 4
+IN_FOUR_BITS = ("dense", "svd", "tucker2")
 RANK_NAMES = {"svd": ("r",), "tucker2": ("r_in", "r_out"), "tucker4": ("r_in", "r_mid", "r_out")}
 
 
@@ -56,10 +57,12 @@ def weights_have_eight_bits(site: ConvSite, choice: Choice) -> str | None:
 
 
 def four_bits_are_of_convolutions(site: ConvSite, choice: Choice) -> str | None:
-    """Four bits a weight are for whole kernels of convolutions: LiteRT and TFLite Micro expand those of CONV_2D."""
-    if choice.bits == 8 or (site.kind == "conv" and choice.is_one_kernel):
+    """Four bits a weight are for convolutions, whole or in a chain of 1×1, k×k and 1×1, without a sparse branch: LiteRT
+    and TFLite Micro expand kernels of CONV_2D."""
+    if choice.bits == 8 or (site.kind == "conv" and choice.structure is None and choice.chain in IN_FOUR_BITS):
         return None
-    return f"Layer '{site.name}' ({site.kind}, {choice.chain}) asks for {choice.bits} bits: use 8."
+    branch = "" if choice.structure is None else f" with {choice.structure}"
+    return f"Layer '{site.name}' ({site.kind}, {choice.chain}{branch}) asks for {choice.bits} bits: use 8."
 
 
 def nearest(value: int) -> str:

@@ -17,6 +17,7 @@ from compiler.backend.targets.constraints import (
 )
 from compiler.backend.targets.graph import Graph, output_steps, read_graph, without_softmax
 from compiler.backend.targets.latency import CORTEX_M7, Processor
+from compiler.backend.targets.rewrite import EXPAND
 from compiler.backend.targets.samples import Inputs, samples_of
 from compiler.backend.targets.target import Constraint, Target
 from compiler.backend.targets.tflm import run_tflm
@@ -56,7 +57,8 @@ class CortexM(Target):
         convolutions = [op for op in graph.operators if op.code.endswith("CONV_2D")]
         channels = sum(graph.tensors[op.outputs[0]].shape[-1] for op in convolutions)
         sums = sum(op.code == "ADD" for op in graph.operators)
-        return 730 + 147 * len(graph.operators) + 124 * len(convolutions) + 8 * channels + 57 * sums
+        operators = sum(op.code != EXPAND for op in graph.operators)
+        return 730 + 147 * operators + 124 * len(convolutions) + 8 * channels + 57 * sums
 
     def compile(self, tflite: bytes, workdir: Path) -> bytes:
         """The file itself: TFLite Micro runs it as it is."""

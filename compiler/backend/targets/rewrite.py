@@ -20,6 +20,7 @@ from compiler.backend.targets.target import Target
 from compiler.types import Choice, ConvSite
 
 INT8 = np.dtype("i1")
+EXPAND = "EXPAND"  # no operator of a file: the room that a convolution takes to unpack its kernel
 BRANCH = ("gather", "sparse", "scatter")
 
 
@@ -85,8 +86,10 @@ def local_graph(graph: Graph, index: int) -> Graph:
     beyond = {i for later in graph.operators[index + 1 :] for i in later.inputs} | set(graph.outputs)
     place = {old: new for new, old in enumerate(dict.fromkeys((*alive, *op.inputs, *op.outputs)))}
     inputs, outputs = (tuple(place[i] for i in part) for part in (op.inputs, op.outputs))
+    # A kernel that DENSIFY makes elsewhere is as good as constant here.
+    given = {i: graph.tensors[i] if i in alive else replace(graph.tensors[i], constant=True) for i in op.inputs}
     return Graph(
-        tuple(graph.tensors[i] for i in place),
+        tuple(given.get(i, graph.tensors[i]) for i in place),
         (replace(op, inputs=inputs, outputs=outputs),),
         tuple(place[i] for i in alive if i not in op.outputs),
         tuple(place[i] for i in alive if i in beyond),
@@ -145,8 +148,10 @@ class Rewriting:
         k_h, k_w, c_in, c_out = conv.kernel
         is_map = len(size) == 3
         kernel = self.tensor((c_out, k_h, k_w, c_in) if is_map else (c_out, c_in), constant=True)
-        if self.target.densifies(conv) or (conv.bits != 8 and self.target.expands_in_arena):
+        if self.target.densifies(conv):
             kernel = self.append("DENSIFY", (kernel,), self.tensors[kernel].shape, None)
+        elif conv.bits != 8 and self.target.expands_in_arena:
+            kernel = self.append(EXPAND, (kernel,), self.tensors[kernel].shape, None)
         return self.append("CONV_2D" if is_map else "FULLY_CONNECTED", (source, kernel), (*size, c_out), into)
 
     def append(self, code: str, inputs: tuple[int, ...], shape: tuple[int, ...], into: int | None) -> int:

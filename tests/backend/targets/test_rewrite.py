@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from compiler.backend.shrink import shrink
@@ -9,8 +10,10 @@ from compiler.backend.sparsify import sparsify
 from compiler.backend.targets import TARGETS
 from compiler.backend.targets.arena import expanded_bytes, live_tensors
 from compiler.backend.targets.graph import Graph, read_graph
+from compiler.backend.targets.plain_c import PlainC
 from compiler.backend.targets.rewrite import local_graph, match_sites, rewrite
 from compiler.types import DENSE, Choice, ConvSite
+from tests.backend.networks import conv_file
 from tests.backend.targets.int8_network import Int8Network, residual_network
 
 CORTEX_M, MOBILE, ETHOS_U = (TARGETS[name] for name in ("cortex_m", "mobile", "ethos_u"))
@@ -133,3 +136,14 @@ def test_one_operator_and_what_lives_beside_it_bounds_the_arena() -> None:
         assert MOBILE.estimate_arena(local_graph(graph, index)) <= MOBILE.estimate_arena(graph)
     whole = sum(MOBILE.estimate_time(local_graph(graph, i)) for i in range(len(graph.operators)))
     assert whole == pytest.approx(MOBILE.estimate_time(graph))
+
+
+def test_a_kernel_that_is_stored_sparse_is_constant_to_its_operator_alone() -> None:
+    kernel = np.where(np.random.default_rng(0).random((32, 3, 3, 32)) < 0.1, 1, 0).astype(np.int8)
+    graph = read_graph(sparsify(conv_file(kernel)))
+    assert [op.code for op in graph.operators] == ["DENSIFY", "CONV_2D"]
+    local = local_graph(graph, 1)
+    assert local.tensors[local.operators[0].inputs[1]].constant
+    assert not local.tensors[local.operators[0].inputs[0]].constant
+    for target in (MOBILE, PlainC()):
+        assert 0 < target.estimate_arena(local) <= target.estimate_arena(graph)
