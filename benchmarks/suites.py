@@ -93,6 +93,14 @@ def curves() -> list[Run]:
     return [Run(f"{n} {b:.2f}", n, (f"--compression_factor={b}",)) for n, b in roomy + tight]
 
 
+def four_bits() -> list[Run]:
+    """The same curves where kernels may be stored in four bits."""
+    budgets = {"resnet8": WHOLE_CURVE, "ds_cnn": WHOLE_CURVE, "mobilenet": (0.9, 0.7, 0.5)}
+    networks = ("resnet20_jpeg", "vgg8_jpeg", *budgets)
+    pairs = [(n, b) for n in networks for b in budgets.get(n, BUDGETS)]
+    return [Run(f"{n} {b:.2f}", n, (f"--compression_factor={b}", "--weight_bits=4")) for n, b in pairs]
+
+
 def matrix() -> list[Run]:
     """Every structure, compression type and method, on five networks."""
     rows = []
@@ -143,6 +151,7 @@ def regimes() -> list[Run]:
 SUITES: dict[str, Callable[[], list[Run]]] = {
     "quick": quick,
     "curves": curves,
+    "four_bits": four_bits,
     "matrix": matrix,
     "regimes": regimes,
     "targets": targets,
