@@ -64,6 +64,7 @@ int main(void)
         measure("dense", conv2d_dense_s8, side, channels, 3, 100);
         measure("1x1", conv2d_1x1_s8, side, channels, 1, 100);
         measure("depthwise", depthwise_s8, side, channels, 3, 100);
+        measure("nibbles", conv2d_nibbles_s8, side, channels, 3, 100);
         for (int percent = 50; percent >= 5; percent = percent > 25 ? 25 : percent > 10 ? 10 : percent - 5) {
             measure("bitmap", conv2d_sparse_bitmap_s8, side, channels, 3, percent);
             measure("block4x4", conv2d_sparse_block_s8, side, channels, 3, percent);

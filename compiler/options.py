@@ -45,7 +45,7 @@ class Options:
     pruning_structure: str = "auto"
     block_size: tuple[int, int] = (4, 4)  # (b_in, b_out)
     compression_type: str = "hybrid"
-    weight_bits: int = 8  # 4: kernels may be stored in four bits a weight, too
+    weight_bits: int | None = None  # 4: kernels may be stored in four bits a weight, too; None: as the target has it
     method: str = "fixed_params"
     compression_factor: float = 0.5  # share KEPT, in (0, 1]; read by fixed_params
     max_acc_loss: float = 0.02  # in [0, 1], of what the examples measure: see `Evidence`; read by fixed_loss
@@ -110,7 +110,7 @@ class Options:
             value = getattr(self, flag)
             if value not in allowed:
                 raise BadInput(f"--{flag} is {value!r}; use one of {', '.join(allowed)}.")
-        if self.weight_bits not in WEIGHT_BITS:
+        if self.weight_bits is not None and self.weight_bits not in WEIGHT_BITS:
             raise BadInput(f"--weight_bits is {self.weight_bits}; use one of {', '.join(map(str, WEIGHT_BITS))}.")
         if not 0 < self.compression_factor <= 1:
             raise BadInput(

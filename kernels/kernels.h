@@ -62,6 +62,7 @@ struct conv2d_params {
  * conv2d_dense_s8          weights int8[c_out][k_h][k_w][c_in].
  * conv2d_1x1_s8            the same with k_h = k_w = 1 and no padding.
  * depthwise_s8             weights int8[k_h][k_w][c_out]; c_out is a multiple m of c_in, output o reads input o / m.
+ * conv2d_nibbles_s8        two weights a byte, the low half first: int8[c_out][k_h][k_w][ceil(c_in / 2)].
  * conv2d_sparse_bitmap_s8  bitmap uint8[c_out][k_h][k_w][ceil(c_in / 8)] and 3 bytes more, which may be read, most
  *                          significant bit first: bit c says that weight c is kept; weights int8[kept], the kept ones
  *                          in the order of their bits. Never expanded: about one byte a kept weight and one bit a
@@ -71,7 +72,8 @@ struct conv2d_params {
  *                          int8[height][width] for each kept block, where height = b_out and width = b_in but at the
  *                          last channels. b_in and b_out are at most KERNELS_MAX_BLOCK.
  */
-conv2d_row_s8 conv2d_dense_s8, conv2d_1x1_s8, depthwise_s8, conv2d_sparse_bitmap_s8, conv2d_sparse_block_s8;
+conv2d_row_s8 conv2d_dense_s8, conv2d_1x1_s8, depthwise_s8, conv2d_nibbles_s8, conv2d_sparse_bitmap_s8,
+    conv2d_sparse_block_s8;
 
 /*
  * Runs a row kernel over a whole map.

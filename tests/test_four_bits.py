@@ -62,6 +62,7 @@ def test_it_loses_less_than_eight_bits_at_the_same_bytes(folder: Path, packed: R
     assert packed.predicted_loss is not None
     assert packed.predicted_loss < eight.predicted_loss
     assert all(layer.bits == 8 for layer in eight.layers)
+    assert all(layer.bits == 8 for layer in compress(options(folder, "own", weight_bits=None)).layers)
 
 
 def test_the_plan_replays_to_the_same_bytes(folder: Path, packed: Result) -> None:
@@ -98,7 +99,16 @@ def test_a_microcontroller_runs_it(folder: Path) -> None:
     assert result.on_target.compressed.max_lsb in (0, 1)
 
 
-@pytest.mark.parametrize("target", ["xcore", "ethos_u", "c"])
+def test_emitted_c_reads_it_as_it_is(folder: Path) -> None:
+    result = compress(options(folder, "c4", target="c", weight_bits=None))  # by itself
+    assert any(layer.bits == 4 for layer in result.layers)
+    assert "conv2d_nibbles_s8.c" in {path.name for path in (folder / "c4.c").iterdir()}
+    assert result.kept <= 0.65
+    assert result.on_target is not None
+    assert result.on_target.compressed.max_lsb == 0
+
+
+@pytest.mark.parametrize("target", ["xcore", "ethos_u"])
 def test_targets_that_have_no_kernel_for_it_say_so(folder: Path, target: str) -> None:
     with pytest.raises(BadInput, match=rf"^--weight_bits 4: target {target}: Kernels have to be int8: .* Use 8\.$"):
         compress(replace(options(folder, target), target=target))

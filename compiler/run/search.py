@@ -14,7 +14,7 @@ from compiler.run.calibrate_menus import calibrate_menus
 from compiler.run.menus import menus
 from compiler.run.refuse_choice import refuse_choice
 from compiler.run.session import Built, Emitted, Session
-from compiler.solver.candidates import menu_of
+from compiler.solver.candidates import Menu, menu_of
 from compiler.solver.fixed_loss import Tried, fixed_loss
 from compiler.surgery.set_kernels import kernel_of
 from compiler.types import Plan
@@ -111,9 +111,16 @@ def known_offer(session: Session) -> Menus | None:
     return stored_menus(menus_key(session), session.cache)
 
 
+def asked_menu(session: Session) -> Menu:
+    """What the flags allow on the menus, and the target's own number of bits where they don't say."""
+    options = session.options
+    bits = options.weight_bits or session.target.weight_bits
+    return menu_of(options.compression_type, options.pruning_structure, options.block_size, bits)
+
+
 def menus_key(session: Session) -> str:
     options, network = session.options, session.network
-    menu = menu_of(options.compression_type, options.pruning_structure, options.block_size, options.weight_bits)
+    menu = asked_menu(session)
     return key_of(
         "menus", network.hash, session.knowledge.calibration_hash, network.inventory, menu, options.target,
         options.seed, rooms=MENU_ROOMS,
@@ -123,7 +130,7 @@ def menus_key(session: Session) -> str:
 def offer(session: Session) -> Menus:
     """The menus of all sites, from the cache where nothing that they depend on has changed."""
     options, network, knowledge = session.options, session.network, session.knowledge
-    menu = menu_of(options.compression_type, options.pruning_structure, options.block_size, options.weight_bits)
+    menu = asked_menu(session)
     for structure, _ in menu.structures:
         if options.pruning_structure != "auto":
             session.target.refuse_structure(structure)

@@ -29,5 +29,6 @@ def target_of(options: Options) -> Target:
         )
     if options.pruning_structure != "auto" and options.compression_type in ("hybrid", "spars"):
         target.refuse_structure(options.pruning_structure)
-    target.refuse_bits(options.weight_bits)
+    if options.weight_bits is not None:
+        target.refuse_bits(options.weight_bits)
     return target

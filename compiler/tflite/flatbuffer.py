@@ -43,6 +43,7 @@ DTYPES: dict[int, np.dtype] = {
     schema.TensorType.UINT32: np.dtype("<u4"),
     schema.TensorType.INT64: np.dtype("<i8"),
     schema.TensorType.BOOL: np.dtype("?"),
+    schema.TensorType.INT4: np.dtype("i1"),  # as `tensor_array` has it; stored, it is two to a byte
 }
 
 _OPERATOR_NAMES = {code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)}

@@ -14,6 +14,7 @@ from kernels.reference.bitmap import pack_bitmap
 from kernels.reference.block import pack_block
 from kernels.reference.conv2d import conv2d, fold_bias
 from kernels.reference.depthwise import depthwise
+from kernels.reference.nibbles import HIGHEST, LOWEST, pack_nibbles
 from kernels.reference.requantize import quantize_multiplier
 from kernels.reference.window import Window
 from tests.kernels.clib import Conv2D, Kept
@@ -95,6 +96,8 @@ class ConvCase:
     def struct(self, library: ctypes.CDLL, kernel: str, kept: Kept, block: tuple[int, int] | None = None) -> Conv2D:
         """The C struct for one of the row kernels; `kept` owns the arrays it points to."""
         weights, bitmap = self.weights, np.zeros(0, np.uint8)
+        if kernel == "conv2d_nibbles_s8":
+            weights = pack_nibbles(self.weights)
         if kernel == "conv2d_sparse_bitmap_s8":
             bitmap, weights = pack_bitmap(self.weights)
         if kernel == "conv2d_sparse_block_s8":
@@ -164,6 +167,7 @@ def conv_cases(
     depthwise: bool = False,
     density: float = 1.0,
     channels: st.SearchStrategy[int] | None = None,  # of the input
+    four_bits: bool = False,
 ) -> ConvCase:
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     padding = draw(st.sampled_from(["VALID"] if pointwise else ["SAME", "VALID", None]))
@@ -186,7 +190,10 @@ def conv_cases(
     any_channels = st.one_of(st.integers(1, 20), st.sampled_from([8, 16, 24]))
     c_in = draw(any_channels if channels is None else channels)
     c_out = c_in * draw(st.integers(1, 3)) if depthwise else draw(st.integers(1, 9))
-    weights = rng.integers(-127, 128, (*kernel, c_out) if depthwise else (c_out, *kernel, c_in)).astype(np.int8)
+    lowest, highest = (LOWEST, HIGHEST) if four_bits else (-127, 127)
+    weights = rng.integers(lowest, highest + 1, (*kernel, c_out) if depthwise else (c_out, *kernel, c_in)).astype(
+        np.int8
+    )
     weights[rng.random(weights.shape) >= density] = 0
     bias = rng.integers(-(2 ** draw(st.integers(0, 20))), 2 ** draw(st.integers(0, 20)), c_out).astype(np.int32)
     if draw(st.booleans()):  # a channel without weights, whose bias the converter blows up

@@ -61,6 +61,9 @@ static conv2d_params random_conv(conv2d_row_s8 *row, int32_t h, int32_t w, int32
     conv.bias = bias, conv.multiplier = multiplier, conv.shift = shift;
 
     int32_t kept = k_h * k_w * (row == depthwise_s8 ? c_out : c * c_out);
+    if (row == conv2d_nibbles_s8) {
+        kept = k_h * k_w * c_out * ((c + 1) / 2);
+    }
     if (row == conv2d_sparse_bitmap_s8 || row == conv2d_sparse_block_s8) {
         const int32_t blocked = row == conv2d_sparse_block_s8;
         const int32_t high = blocked ? b_out : 1, wide = blocked ? b_in : 1;
@@ -205,7 +208,8 @@ static void try_others(void)
 int main(void)
 {
     conv2d_row_s8 *const rows[] = {
-        conv2d_dense_s8, conv2d_1x1_s8, depthwise_s8, conv2d_sparse_bitmap_s8, conv2d_sparse_block_s8};
+        conv2d_dense_s8, conv2d_1x1_s8, depthwise_s8, conv2d_nibbles_s8, conv2d_sparse_bitmap_s8,
+        conv2d_sparse_block_s8};
 
     for (int32_t i = 0; i < 300; i++) {
         for (size_t row = 0; row < sizeof rows / sizeof *rows; row++) {

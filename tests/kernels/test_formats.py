@@ -1,13 +1,15 @@
-"""The sparse formats: what is packed comes back, and costs what the price says."""
+"""The formats of weights: what is packed comes back, and costs what the price says."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernels.reference.bitmap import bitmap_bytes, pack_bitmap, unpack_bitmap
 from kernels.reference.block import block_bytes, pack_block, unpack_block
+from kernels.reference.nibbles import nibble_bytes, pack_nibbles, unpack_nibbles
 
 SHAPES = st.tuples(*[st.integers(1, 3)] * 2, st.integers(1, 20), st.integers(1, 20))  # HWIO
 
@@ -46,6 +48,22 @@ def test_block(seed: int, shape: tuple[int, int, int, int], density: float, bloc
     assert bitmap.nbytes + values.nbytes <= price
     if shape[2] % block[0] == 0 and shape[3] % block[1] == 0:
         assert bitmap.nbytes + values.nbytes == price
+
+
+@given(seed=st.integers(0, 2**32 - 1), shape=SHAPES)
+@settings(max_examples=60, deadline=None)
+def test_nibbles(seed: int, shape: tuple[int, int, int, int]) -> None:
+    k_h, k_w, c_in, c_out = shape
+    weights = np.random.default_rng(seed).integers(-8, 8, (c_out, k_h, k_w, c_in)).astype(np.int8)
+    packed = pack_nibbles(weights)
+    assert packed.nbytes == nibble_bytes(shape)
+    assert np.array_equal(unpack_nibbles(packed, weights.shape), weights)
+
+
+@pytest.mark.parametrize("value", [-9, 8, 127])
+def test_no_nibble_holds_more(value: int) -> None:
+    with pytest.raises(ValueError, match=f"{value} don't fit four bits|from {value}"):
+        pack_nibbles(np.full((1, 1, 1, 3), value, np.int8))
 
 
 def test_prices_of_a_layer() -> None:

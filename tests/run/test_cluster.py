@@ -48,7 +48,7 @@ def priced(jobs: int = 1) -> dict[str, tuple[Candidate, ...]]:
 def dask_address() -> Iterator[str]:
     distributed = pytest.importorskip("distributed", reason="needs requirements-extra.txt")
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50
+        n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=50
     ) as cluster:
         yield cluster.scheduler_address.replace("tcp", "dask")
 

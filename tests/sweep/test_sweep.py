@@ -110,7 +110,7 @@ def test_a_worker_that_dies_loses_nothing(asked: Options) -> None:
         os.kill(killed[0], signal.SIGKILL)
 
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50
+        n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=50
     ) as cluster:
         killer = threading.Thread(target=kill)
         killer.start()

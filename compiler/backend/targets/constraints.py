@@ -53,12 +53,12 @@ def weights_have_eight_bits(site: ConvSite, choice: Choice) -> str | None:
     """Kernels have to be int8: the target's tool does not take four bits a weight."""
     if choice.bits == 8:
         return None
-    return f"Layer '{site.name}' asks for {choice.bits} bits: use 8, or --target mobile or cortex_m."
+    return f"Layer '{site.name}' asks for {choice.bits} bits: use 8, or --target mobile, cortex_m or c."
 
 
 def four_bits_are_of_convolutions(site: ConvSite, choice: Choice) -> str | None:
     """Four bits a weight are for convolutions, whole or in a chain of 1×1, k×k and 1×1, without a sparse branch: LiteRT
-    and TFLite Micro expand kernels of CONV_2D."""
+    and TFLite Micro expand kernels of CONV_2D, and the emitted C reads them as they are."""
     if choice.bits == 8 or (site.kind == "conv" and choice.structure is None and choice.chain in IN_FOUR_BITS):
         return None
     branch = "" if choice.structure is None else f" with {choice.structure}"

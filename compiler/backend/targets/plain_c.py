@@ -31,7 +31,7 @@ from compiler.backend.targets.c.int8_borders import int8_borders
 from compiler.backend.targets.c.operators.conv import PARAMS_BYTES
 from compiler.backend.targets.c.operators.fully_connected import PARAMS_BYTES as DENSE_PARAMS_BYTES
 from compiler.backend.targets.c.pack_weights import BLOCKS, READ_AHEAD
-from compiler.backend.targets.constraints import weights_have_eight_bits
+from compiler.backend.targets.constraints import four_bits_are_of_convolutions
 from compiler.backend.targets.cost import BIAS_BYTES
 from compiler.backend.targets.cost import Emitted as Convolution
 from compiler.backend.targets.graph import Graph, output_steps, read_graph
@@ -44,6 +44,7 @@ from compiler.result import TargetFigures
 from compiler.types import Choice, ConvSite
 from kernels.reference.bitmap import bitmap_bytes
 from kernels.reference.block import block_bytes
+from kernels.reference.nibbles import nibble_bytes
 
 FACTOR_BYTES = 5  # int32 multiplier and int8 shift, for each output channel
 DENSE_FACTOR_BYTES = 9  # int64 and uint8
@@ -78,7 +79,10 @@ class PlainC(Target):
     name: ClassVar[str] = "c"
     title: ClassVar[str] = "microcontrollers without an interpreter"
     tool: ClassVar[str] = "the emitted C99 (this machine's C compiler)"
-    constraints: ClassVar[tuple[Constraint, ...]] = (dense_layer_has_no_sparse_kernel, weights_have_eight_bits)
+    constraints: ClassVar[tuple[Constraint, ...]] = (
+        dense_layer_has_no_sparse_kernel,
+        four_bits_are_of_convolutions,
+    )
     processor: ClassVar[Processor] = CORTEX_M4_C
     arena_evidence: ClassVar[str] = (
         "The emitter's own planning, chains streamed and maps run into each other, with padding guessed from shapes. "
@@ -87,6 +91,7 @@ class PlainC(Target):
     sparse_storage: ClassVar[bool] = True
     is_tflite: ClassVar[bool] = False
     is_source: ClassVar[bool] = True
+    weight_bits: ClassVar[int] = 4  # read as they are stored
     counted: ClassVar[str] = "constants in flash"  # the .tflite is not flashed, and source has no size that counts
     selection_file_bytes: ClassVar[int] = 0  # indices, and the geometry of a PAD
     add_file_bytes: ClassVar[int] = 44  # add_params and hybrid_params
@@ -103,6 +108,8 @@ class PlainC(Target):
     @staticmethod
     def kernel_bytes(emitted: Convolution) -> int:
         """Bytes of one kernel, with the bits that say where its weights are."""
+        if emitted.bits == 4:
+            return nibble_bytes(emitted.kernel)
         if emitted.kept is None or emitted.structure is None or emitted.kind == "dense":
             return emitted.weights
         b_in, b_out = emitted.block or (1, 1)

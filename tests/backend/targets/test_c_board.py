@@ -53,23 +53,26 @@ def test_a_board_computes_what_litert_does(tmp_path: Path, name: str, options: t
         assert again.instructions == first.instructions
 
 
-@pytest.fixture(scope="module")
-def carried(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The network that the repository carries, compressed for target c."""
+@pytest.fixture(scope="module", params=[8, 4])
+def carried(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> tuple[Path, int]:
+    """The network that the repository carries, compressed for target c, and how many bits a weight has at least."""
+    bits: int = request.param
     output = tmp_path_factory.mktemp("carried") / "digits.tflite"
-    compress(Options(input_path=CARRIED, output_path=output, target="c", compression_factor=0.4))
-    return output
+    compress(Options(input_path=CARRIED, output_path=output, target="c", compression_factor=0.4, weight_bits=bits))
+    return output, bits
 
 
 @needs_board
 @pytest.mark.parametrize("name", ["cortex-m4", "cortex-m55"])
-def test_the_carried_network_compressed_on_a_board(carried: Path, tmp_path: Path, name: str) -> None:
-    tflite, folder = carried.read_bytes(), carried.with_suffix(".c")
+def test_the_carried_network_compressed_on_a_board(carried: tuple[Path, int], tmp_path: Path, name: str) -> None:
+    output, bits = carried
+    tflite, folder = output.read_bytes(), output.with_suffix(".c")
     graph = read_graph(tflite)
     inputs = np.random.default_rng(0).integers(-128, 128, (3, graph.input.size)).astype(np.int8)
     expected = np.stack([run(tflite, x).ravel() for x in inputs])
     assert len(np.unique(expected, axis=0)) == 3, "all outputs are equal: they would hide errors"
-    assert any("sparse" in path.name for path in folder.iterdir())
+    stored = {8: "conv2d_sparse", 4: "conv2d_nibbles"}[bits]
+    assert any(path.name.startswith(stored) for path in folder.iterdir())
     ran = run_on_board(folder, inputs, BOARDS[name], tmp_path)
     assert np.array_equal(ran.outputs, expected)
     assert ran.static_bytes == compose(tflite).arena_bytes
