@@ -94,62 +94,48 @@ def test_rows_run_side_by_side_in_processes(asked: Options) -> None:
     assert len(set(log[2::3])) == 2
 
 
-def test_a_worker_that_dies_loses_nothing(asked: Options) -> None:
-    """A Dask scheduler with two workers; one is killed while it works."""
-    distributed = pytest.importorskip("distributed", reason="needs requirements-extra.txt")
+def sweep_with_a_death(asked: Options, count: int, cluster: str) -> tuple[int, list[list[str]]]:
+    """Sweep `count` rows on a `cluster` whose first worker to begin one is killed at it; each is ended once, one begun
+    twice. Returns (the killed process, the words of the log)."""
     cloudpickle.register_pickle_by_value(work)
-    folder = asked.output_path.parent / "rows"
-    folder.mkdir(parents=True)
-    todo = some(asked, 8)
+    log = asked.output_path.parent / "rows" / "log.txt"
+    log.parent.mkdir(parents=True)
+    todo = some(asked, count)
     killed: list[int] = []
 
     def kill() -> None:
-        while not (folder / "log.txt").exists():
+        while not (log.exists() and log.read_text()):
             time.sleep(0.02)
-        killed.append(int((folder / "log.txt").read_text().split()[2]))
+        killed.append(int(log.read_text().split()[2]))
         os.kill(killed[0], signal.SIGKILL)
 
+    killer = threading.Thread(target=kill, daemon=True)
+    killer.start()
+    found = sweep(todo, cluster=cluster, workers=1, progress=Silent(), work=slow_row)
+    killer.join()
+    assert len(found) == count
+    words = [line.split() for line in log.read_text().splitlines()]
+    ended = [name for what, name, _ in words if what == "ended"]
+    assert sorted(ended) == sorted(row.output_path.stem for row in todo)
+    assert sum(what == "began" for what, _, _ in words) > len(ended)
+    return killed[0], words
+
+
+def test_a_worker_that_dies_loses_nothing(asked: Options) -> None:
+    """A Dask scheduler with two workers; one is killed while it works."""
+    distributed = pytest.importorskip("distributed", reason="needs requirements-extra.txt")
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=50
     ) as cluster:
-        killer = threading.Thread(target=kill)
-        killer.start()
-        address = cluster.scheduler_address.replace("tcp", "dask")
-        found = sweep(todo, cluster=address, workers=1, progress=Silent(), work=slow_row)
-        killer.join()
-    assert len(found) == 8
-    log = [line.split() for line in (folder / "log.txt").read_text().splitlines()]
-    ended = [name for what, name, _ in log if what == "ended"]
-    assert sorted(ended) == sorted(row.output_path.stem for row in todo)  # each once
-    began = [(name, int(pid)) for what, name, pid in log if what == "began"]
-    assert len(began) > len(ended)  # the killed one began a row that another ended
-    assert killed[0] in {pid for _, pid in began}
-    assert killed[0] not in {int(pid) for what, _, pid in log if what == "ended"}
+        killed, log = sweep_with_a_death(asked, 8, cluster.scheduler_address.replace("tcp", "dask"))
+    assert killed not in {int(pid) for what, _, pid in log if what == "ended"}
 
 
 def test_a_ray_worker_that_dies_loses_nothing(asked: Options) -> None:
     """joblib gives the whole round up; the next does what is left."""
     pytest.importorskip("ray", reason="needs requirements-extra.txt")
-    cloudpickle.register_pickle_by_value(work)
-    folder = asked.output_path.parent / "rows"
-    folder.mkdir(parents=True)
-    todo = some(asked, 6)
-
-    def kill() -> None:
-        while not (folder / "log.txt").exists():
-            time.sleep(0.02)
-        os.kill(int((folder / "log.txt").read_text().split()[2]), signal.SIGKILL)
-
     with tempfile.TemporaryDirectory(prefix="ray") as head, ray_head(Path(head)) as address:
-        killer = threading.Thread(target=kill)
-        killer.start()
-        found = sweep(todo, cluster=address, workers=1, progress=Silent(), work=slow_row)
-        killer.join()
-    assert len(found) == 6
-    log = [line.split() for line in (folder / "log.txt").read_text().splitlines()]
-    ended = [name for what, name, _ in log if what == "ended"]
-    assert sorted(ended) == sorted(row.output_path.stem for row in todo)  # each once
-    assert sum(what == "began" for what, _, _ in log) > len(ended)
+        sweep_with_a_death(asked, 6, address)
 
 
 @pytest.mark.parametrize("cluster", ["slurm://a:1", "dask://", "10.0.0.5:8786"])
