@@ -34,7 +34,7 @@ def test_the_right_scale_passes(calibration: np.ndarray, scaling: dict) -> None:
 def test_heavy_tails_pass() -> None:
     """Of keyword features the lowest lie four times as far out as synthetic ones do."""
     features = RANDOM.normal(0, 10, (200, 49, 10, 1)).astype(np.float32)
-    features[::2, 0, 0] = -123.0
+    features[::2, 0] = -123.0  # just over one value in a hundred
     features[0, 0, 0] = -1000.0
     check_span(Dataset((features,), None, "features"), [RANDOM.normal(0, 5.6, (60, 49, 10, 1))], "--data")
 
