@@ -15,6 +15,9 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator
+from typing import IO
+
+from compiler.redirect import redirected
 
 LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 GREETINGS = re.compile(
@@ -34,26 +37,25 @@ def without_greetings() -> Iterator[None]:
     if os.environ.get(LEVEL) in ("0", "1"):
         yield
         return
-    if sys.stderr is not None:
-        sys.stderr.flush()
-    try:
-        stderr = os.dup(2)
-    except OSError:  # closed, as under pythonw
+    with tempfile.TemporaryFile() as written, contextlib.ExitStack() as behind:
+        behind.callback(pass_on, written)
+        flush()
+        behind.enter_context(redirected(2, written.fileno()))
+        behind.callback(flush)
         yield
-        return
-    with tempfile.TemporaryFile() as written:
-        os.dup2(written.fileno(), 2)
-        try:
-            yield
-        finally:
-            if sys.stderr is not None:
-                sys.stderr.flush()
-            os.dup2(stderr, 2)
-            os.close(stderr)
-            written.seek(0)
-            rest = b"".join(line for line in written if not GREETINGS.search(line))
-            if rest:
-                os.write(2, rest)
+
+
+def flush() -> None:
+    if sys.stderr is not None:  # as under pythonw
+        sys.stderr.flush()
+
+
+def pass_on(written: IO[bytes]) -> None:
+    """All of it but the greetings, to standard error."""
+    written.seek(0)
+    rest = b"".join(line for line in written if not GREETINGS.search(line))
+    if rest:
+        os.write(2, rest)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import subprocess
@@ -56,6 +57,16 @@ def test_what_was_said_before_an_error_is_kept(capfd: pytest.CaptureFixture[str]
     with pytest.raises(ZeroDivisionError):
         fail()
     assert capfd.readouterr().err == "the cause\n"
+
+
+def test_what_python_holds_back_comes_in_its_turn(capfd: pytest.CaptureFixture[str]) -> None:
+    with open(2, "w", closefd=False) as stderr, contextlib.redirect_stderr(stderr):
+        stderr.write("before ")
+        with without_greetings():
+            os.write(2, b"native ")
+            stderr.write("within ")
+        os.write(2, b"behind")
+    assert capfd.readouterr().err == "before native within behind"
 
 
 def test_retracing_is_not_warned_of_within(caplog: pytest.LogCaptureFixture) -> None:

@@ -23,12 +23,13 @@ ROOMS: dict[str, set[str]] = {
     "evidence": set(),
     "report": set(),
     "check_paths": set(),
-    "greetings": set(),
+    "redirect": set(),
+    "greetings": {"redirect"},
     "flags": set(),
     "tflite": set(),  # the file format: the front end reads it, the back end writes it
     "frontend": {"models", "tflite"},
     "backend": {"decompose", "sparsity", "frontend", "tflite", "greetings"},
-    "solver": {"decompose", "sparsity", "backend.targets"},
+    "solver": {"decompose", "sparsity", "backend.targets", "redirect"},
     "datafree": {"decompose", "frontend"},
     "surgery": {"decompose", "sparsity", "frontend", "datafree", "backend.targets"},
     # One run: what the stages share, the search, the files. Only here do all rooms meet.

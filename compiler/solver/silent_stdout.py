@@ -7,20 +7,12 @@ import os
 import sys
 from collections.abc import Iterator
 
+from compiler.redirect import redirected
+
 
 @contextlib.contextmanager
 def silent_stdout() -> Iterator[None]:
     """The process's standard output leads nowhere inside (HiGHS 1.12 has a line of debugging left in its search)."""
     sys.stdout.flush()
-    try:
-        kept = os.dup(1)
-    except OSError:  # there is none: a service without a terminal
+    with open(os.devnull, "w") as nowhere, redirected(1, nowhere.fileno()):
         yield
-        return
-    try:
-        with open(os.devnull, "w") as nowhere:
-            os.dup2(nowhere.fileno(), 1)
-        yield
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)
