@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
+from compiler.backend.pack_four_bits import packed
 from compiler.backend.sparsify import sparsify
 from compiler.errors import BadInput, UnsupportedModel
 from compiler.tflite import flatbuffer
@@ -72,8 +73,18 @@ def test_damage_is_named() -> None:
 
 
 def test_types_without_real_numbers_are_refused() -> None:
-    with pytest.raises(UnsupportedModel, match=r"tensor 'kernel' is stored as INT4, .* convert the network with"):
-        read_source(changed(type=schema.TensorType.INT4))
+    with pytest.raises(UnsupportedModel, match=r"tensor 'kernel' is stored as COMPLEX64, .* convert the network with"):
+        read_source(changed(type=schema.TensorType.COMPLEX64))
+
+
+def test_kernels_of_four_bits_are_read() -> None:
+    steps = np.clip(KERNEL, -7, 7)
+    model = flatbuffer.read(conv_file(steps))
+    kernel = flatbuffer.subgraph(model).tensors[1]
+    kernel.type, kernel.buffer = schema.TensorType.INT4, flatbuffer.add_buffer(model, packed(steps))
+    [small] = read_source(flatbuffer.write(model)).operators
+    [large] = read_source(conv_file(steps)).operators
+    np.testing.assert_array_equal(small.constant(1, "weights"), large.constant(1, "weights"))
 
 
 def with_operator(builtin: int, options: object, constants: list[np.ndarray]) -> Source:
