@@ -22,7 +22,7 @@ from compiler.run.cached_menus import Menus
 from compiler.run.session import Built, Emitted, Session
 from compiler.solver.fixed_params import Solution, fixed_params, smallest_factor
 from compiler.solver.limits import Limited, Limits
-from compiler.solver.reach import FLAGS, Reach, blame
+from compiler.solver.reach import FLAGS, MARGIN, Reach, blame
 from compiler.types import Cost
 
 CORRECTIONS = 5
@@ -210,7 +210,7 @@ class Attempts:
             note = "no plan within the budget needs as little RAM as the original"
             if self.session.options.method == "fixed_params":
                 least = self.reach(factor).arena_bytes()
-                note += f"; the smallest reachable is about {least:,.0f} bytes (--max_arena_bytes {least:.0f})"
+                note += f"; the smallest reachable is about {least:,.0f} bytes (--max_arena_bytes {MARGIN * least:.0f})"
             notes.append(note)
         if limits.file_bytes is None and most.file_bytes is not None:
             notes.append("no plan within the budget has as small a file as the original")

@@ -14,6 +14,7 @@ from compiler.solver.limits import Limited, Limits, Menus
 from compiler.types import Choice, Cost, Inventory
 
 FLAGS = {"file_bytes": "--max_file_bytes", "arena_bytes": "--max_arena_bytes", "latency_ratio": "--max_latency_ratio"}
+MARGIN = 1.02  # what is reachable is an estimate: the file itself may need a little more
 STEPS = 12  # halvings of the range of RAM
 
 
@@ -100,12 +101,17 @@ def blame(limits: Limits, reach: Reach) -> str:
         least = reach.least(name)
         if least > asked:
             return (
-                f"{flag} {shown(asked)} can't be met within the budget: the smallest reachable is "
-                f"{shown(np.ceil(1e3 * least) / 1e3 if least < 100 else np.ceil(least))}; ask for that or more, or "
-                "let more of the network be kept."
+                f"{flag} {shown(asked)} can't be met within the budget: the smallest reachable is about "
+                f"{shown(rounded_up(least))}; ask for {shown(rounded_up(MARGIN * least))} or more, or let more of the "
+                "network be kept."
             )
     given = " and ".join(flag for name, flag in FLAGS.items() if getattr(limits, name) is not None)
     return f"{given} can't be met together within the budget; relax one of them, or let more of the network be kept."
+
+
+def rounded_up(value: float) -> float:
+    """A ratio to three digits behind the point, bytes whole."""
+    return float(np.ceil(1e3 * value) / 1e3 if value < 100 else np.ceil(value))
 
 
 def shown(value: float) -> str:
