@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from compiler.backend.targets import TARGETS
 from compiler.errors import BadInput
 from compiler.options import Options
 from compiler.run.cache import key_of
@@ -52,7 +53,8 @@ def name_of(row: Options) -> str:
     if structure == "block":
         structure = "block{}x{}".format(*row.block_size)
     variant = row.compression_type if row.compression_type in WITHOUT_BRANCH else f"{row.compression_type}-{structure}"
-    return f"{row.input_path.stem}-{variant}-p{100 * row.compression_factor:g}-w8a8-{row.target}"
+    bits = row.weight_bits or TARGETS[row.target].weight_bits
+    return f"{row.input_path.stem}-{variant}-p{100 * row.compression_factor:g}-w{bits}a8-{row.target}"
 
 
 def key_of_row(row: Options) -> str:

@@ -20,6 +20,7 @@ from compiler.options import (
     PRUNING_STRUCTURES,
     RECOVERIES,
     TARGETS,
+    WEIGHT_BITS,
     Options,
     available_cores,
 )
@@ -113,6 +114,10 @@ def sweep_parser() -> argparse.ArgumentParser:
         "--budget", choices=BUDGETS, help="what factors count [default: params; example: --budget bytes]"
     )
     add_limit_flags(parser)
+    parser.add_argument(
+        "--weight_bits", type=int, choices=WEIGHT_BITS,
+        help="4: kernels may be stored in 4 bits, too [default: 4 for c, else 8; example: --weight_bits 4]",
+    )  # fmt: skip
     parser.add_argument(
         "--recover", choices=RECOVERIES, help="win accuracy back [default: none; example: --recover synthetic]"
     )

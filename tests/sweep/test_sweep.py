@@ -56,6 +56,13 @@ def test_rows_are_every_combination_once(asked: Options) -> None:
     assert len({row.output_path for row in found}) == len(found)
 
 
+def test_a_row_is_named_for_its_bits(asked: Options) -> None:
+    assert "-w4a8-mobile" in name_of(replace(asked, weight_bits=4))
+    assert "-w4a8-c" in name_of(replace(asked, target="c"))
+    assert "-w8a8-c" in name_of(replace(asked, target="c", weight_bits=8))
+    assert key_of_row(replace(asked, weight_bits=4)) != key_of_row(asked)
+
+
 def test_a_row_is_keyed_by_what_can_change_it(asked: Options, tmp_path: Path) -> None:
     key = key_of_row(asked)
     assert key_of_row(replace(asked, jobs=2, quiet=True, output_path=tmp_path / "other.tflite")) == key
