@@ -49,7 +49,7 @@ ROOMS: dict[str, set[str]] = {
     "library": {"pipeline", "run", "report", "evidence", "greetings"},
     "cli": {"pipeline", "run", "report", "flags", "check_paths"},
     "verbs": {"cli", "library", "pipeline", "run", "report", "flags", "check_paths", "sweep"},
-    "sweep": {"pipeline", "run", "report"},
+    "sweep": {"backend", "pipeline", "run", "report"},
     "__main__": {"verbs"},
     "models": set(),
     "scripts": {"cli", "flags", "evidence", "report", "frontend", "backend", "tflite", "models"},
