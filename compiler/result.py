@@ -68,7 +68,7 @@ class Evidence:
     search_loss: float | None = None  # the loss on the half that the search used
     search_examples: int = 0
     evaluations: int = 0  # files that the search measured
-    at_chance: bool = False  # the original's answers know nothing of the labels
+    knows_little: bool = False  # the original is hardly better than chance on these labels
 
     @property
     def highest(self) -> float:

@@ -16,7 +16,7 @@ import numpy as np
 
 from compiler.errors import BadInput, CompilerError
 from compiler.evidence.accuracy import top1
-from compiler.evidence.chance import chance_p_value, is_chance
+from compiler.evidence.chance import knows_little
 from compiler.evidence.intervals import clopper_pearson
 from compiler.evidence.load_data import load_data
 from compiler.flags import Parser, add_data_flags, joined
@@ -25,8 +25,8 @@ from compiler.report.hush import hush
 
 BATCH = 64
 CHANCE = (
-    "NO BETTER THAN CHANCE: are --input_scale, --input_mean and --input_std those of training, and the labels numbered "
-    "as its answers are?"
+    "HARDLY BETTER THAN CHANCE: are --input_scale, --input_mean and --input_std those of training, and the labels "
+    "numbered as its answers are?"
 )
 
 Shape = tuple[int | None, ...]
@@ -70,10 +70,10 @@ def evaluate(options: Options) -> str:
     answers = np.concatenate([top1(run(batch)) for batch in data.batches(BATCH)])
     right = int(np.sum(answers == data.y))
     low, high = clopper_pearson(right, len(data))
-    chance = is_chance(chance_p_value(answers, data.y))
+    little = knows_little(answers, data.y)
     return (
         f"{path}: {100 * right / len(data):.1f} % right, {right} of {len(data)} of {data.name}, "
-        f"95 % interval {100 * low:.1f} to {100 * high:.1f} %" + (f"; {CHANCE}" if chance else "")
+        f"95 % interval {100 * low:.1f} to {100 * high:.1f} %" + (f"; {CHANCE}" if little else "")
     )
 
 

@@ -13,6 +13,7 @@ from scipy.stats import permutation_test
 
 FEWEST = 20  # examples: fewer tell chance from a poor network too seldom
 DEALS = 999
+LITTLE = 0.1  # kappa below which a network is no baseline
 LEVEL = 0.05  # a p-value above this is chance's
 
 
@@ -36,6 +37,20 @@ def chance_p_value(answers: np.ndarray, labels: np.ndarray) -> float | None:
         random_state=0,
     )
     return float(test.pvalue)
+
+
+def kappa(answers: np.ndarray, labels: np.ndarray) -> float:
+    """Agreement beyond chance's as a share of what is left to agree on (Cohen 1960, "A coefficient of agreement for
+    nominal scales"): 1 where all are right, 0 at chance; 1 where chance alone agrees on all."""
+    classes = np.union1d(answers, labels)
+    by_chance = sum(float(np.mean(answers == c)) * float(np.mean(labels == c)) for c in classes)
+    return 1.0 if by_chance == 1 else (float(np.mean(answers == labels)) - by_chance) / (1 - by_chance)
+
+
+def knows_little(answers: np.ndarray, labels: np.ndarray) -> bool:
+    """Whether the answers are chance's, or hardly better: a network that is fed the wrong units often is."""
+    p_value = chance_p_value(answers, labels)
+    return p_value is not None and (is_chance(p_value) or kappa(answers, labels) < LITTLE)
 
 
 def is_chance(p_value: float | None) -> bool:

@@ -16,7 +16,7 @@ import numpy as np
 
 from compiler.errors import BadInput
 from compiler.evidence.accuracy import Outputs, accuracy, disagreement, output_errors, relative_output_error, top1
-from compiler.evidence.chance import chance_p_value, is_chance
+from compiler.evidence.chance import knows_little
 from compiler.evidence.intervals import (
     clopper_pearson,
     clopper_pearson_upper,
@@ -82,7 +82,7 @@ def judge(
         interval=paired_interval(lost, won, n),
         interval_method="Tango's paired score, 95 %",
         p_value=mcnemar_p(lost, won),
-        at_chance=is_chance(chance_p_value(top1(before), labels)),
+        knows_little=knows_little(top1(before), labels),
     )
 
 

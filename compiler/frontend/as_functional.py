@@ -195,6 +195,11 @@ def _refuse(operation: keras.Operation) -> None:
         )
     if getattr(operation, "quantization_mode", None) is not None:
         raise UnsupportedModel(f"layer '{operation.name}' is already quantized; give the network as it was before")
+    if isinstance(operation, (layers.RNN, layers.Bidirectional, layers.ConvLSTM1D, layers.ConvLSTM2D)):
+        raise UnsupportedModel(
+            f"layer '{operation.name}' ({type(operation).__name__}) is recurrent, which is not supported; give the "
+            "convolutional part as a network of its own"
+        )
     if isinstance(operation, layers.Lambda):
         raise UnsupportedModel(f"layer '{operation.name}' is a Lambda; replace it by a Keras layer or a keras.ops call")
 

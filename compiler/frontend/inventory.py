@@ -51,6 +51,9 @@ def inventory(model: keras.Model, exclude: str | None = None) -> Inventory:
             sites.append(site_of(layer, layer_calls))
         else:
             left.append(LeftAlone(layer.name, type(layer).__name__, layer.count_params(), reason))
+    if excluded is not None and not any(excluded.search(layer.name) for layer in applied):
+        names = ", ".join(layer.name for layer in list(applied)[:3])
+        raise BadInput(f"--exclude {exclude} finds no layer with weights ({names}, …); look them up with inspect.")
     return Inventory(tuple(sites), tuple(left))
 
 

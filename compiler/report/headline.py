@@ -25,9 +25,9 @@ def drawbacks(result: Result) -> list[str]:
     each by how much."""
     found = []
     evidence, bound = result.evidence, result.max_acc_loss
-    if evidence.at_chance:
+    if evidence.knows_little:
         found.append(
-            f"NO BETTER THAN CHANCE is the original on {evidence.source}: are --input_scale, --input_mean and "
+            f"HARDLY BETTER THAN CHANCE is the original on {evidence.source}: are --input_scale, --input_mean and "
             "--input_std those of training, and the labels numbered as its answers are?"
         )
     if bound is not None and evidence.loss > bound and evidence.tier == "estimated":
@@ -39,7 +39,9 @@ def drawbacks(result: Result) -> list[str]:
             f"LOSES {evidence.loss:.4f} of {evidence.metric} on examples that the search did not see, against "
             f"{bound:g} asked (their number can't tell the two apart)"
         )
-    elif bound is not None and evidence.tier != "estimated" and evidence.highest > bound:
+    elif bound is not None and evidence.tier == "estimated":
+        found.append(f"the loss of {evidence.loss:.4f} is an ESTIMATE, on {evidence.examples:,} {evidence.source}")
+    elif bound is not None and evidence.highest > bound:
         found.append(
             f"the loss of {evidence.loss:.4f} is within the {bound:g} asked but NOT PROVEN so: {evidence.examples:,} "
             f"examples leave up to {evidence.highest:.4f} possible"

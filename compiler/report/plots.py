@@ -34,7 +34,8 @@ def front_plot(
         axes[0].plot(*across(front), "-o", color=ACCENT, markersize=3, linewidth=1.4, label="predicted")
         if chosen[1] is not None:
             axes[0].plot(100 * chosen[0], chosen[1], "D", color=WARM, markersize=7, label="this file")
-        axes[0].set_yscale("symlog", linthresh=0.1)
+        losses = [loss for _, loss in front if loss > 0]
+        axes[0].set_yscale("symlog", linthresh=min(0.1, max(losses, default=0.1) / 10))
         axes[0].set_ylim(bottom=0)
         axes[0].set_ylabel("predicted loss, nats")
         if tried:

@@ -30,6 +30,8 @@ CORRECTIONS = 5
 WORTH = 2.0
 MEASURED = {"params": "stored_weight_bytes", "bytes": "file_bytes", "macs": "macs"}
 NOTHING = 1e-6  # nats
+USED = 0.98  # of a budget: less is tried again, unless no plan is larger
+NEXT = 1e-3  # of the original: a grant that is nearer than this to the last gives no other plan
 NO_ERRORS = Limits(0.0, 0.0, None, 0.0)
 
 
@@ -105,26 +107,48 @@ class Attempts:
             raise Infeasible(blame(self.asked, self.reach(1.0))) from None
 
     def __call__(self, factor: float) -> Built:
-        """The file of least predicted loss that keeps `factor`. Raises Infeasible."""
-        granted, errors = factor, NO_ERRORS
+        """The file of least predicted loss that keeps `factor`. Raises Infeasible.
+
+        A budget that is asked for is used, too: a file that came out smaller than its plan was priced, or than a plan
+        that was corrected by too much, is tried again between what it was granted and what was too much.
+        """
+        granted, too_much, errors = factor, np.inf, NO_ERRORS
         last: tuple[Emitted, float, Limits | None] | None = None
+        best: tuple[float, float, Built, Granted] | None = None  # kept, granted
         for correction in range(1, CORRECTIONS + 1):
             try:
                 solution, given = self.solve(granted, factor, errors)
             except Infeasible:
+                if best is not None:
+                    break
                 if last is not None:  # what is granted by now is no number that anybody asked for
                     self.refuse_file(factor, *last)
                 raise
             built = self.session.build(solution.choices, solution.losses, solution.predicted_loss)
             kept = share(built.emitted, self.original, self.budget)
             excess = self.excess(built.emitted, given.limits)
-            if kept <= factor and excess is None:
-                break
-            if kept > factor:  # the next plan's prices may be off by more, so each time a wider berth
-                granted = min(granted, factor - correction * (kept - solution.kept + 1e-4))
-            errors = errors if excess is None else added(errors, excess)
             last = built.emitted, kept, excess
-        if excess is not None:
+            if kept <= factor and excess is None:
+                if best is None or kept > best[0]:
+                    best = kept, granted, built, given
+                nothing_larger = solution.kept < USED * granted
+                if kept >= USED * factor or nothing_larger or self.session.options.method != "fixed_params":
+                    break
+                dearer = (granted + too_much) / 2 if np.isfinite(too_much) else granted + solution.kept - kept - 1e-4
+                if dearer < granted + NEXT:
+                    break
+                granted = min(dearer, 1.0)
+            elif best is not None:
+                too_much = granted
+                granted = (best[1] + too_much) / 2
+            else:
+                if kept > factor:  # the next plan's prices may be off by more, so each time a wider berth
+                    too_much = granted
+                    granted = min(granted, factor - correction * (kept - solution.kept + 1e-4))
+                errors = errors if excess is None else added(errors, excess)
+        if best is not None:
+            _, _, built, given = best
+        elif excess is not None:
             self.refuse_excess(excess)
         self.kept[built.emitted.tflite] = given, factor
         return built

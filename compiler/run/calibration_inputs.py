@@ -54,7 +54,8 @@ def calibration_inputs(
     macs = sum(site.macs for site in network.inventory.sites)
     plan = effort(macs, sum(int(np.prod(shape)) for shape in network.input_shapes))
     told = network.quantized
-    key = key_of("inputs", network.hash, told, seed, input_range, plan, rooms=("datafree", "frontend", "tflite"))
+    asked = (network.classifier, seed, input_range, plan)
+    key = key_of("inputs", network.hash, told, *asked, rooms=("datafree", "frontend", "tflite"))
     stored = cache.get(key)
     if stored is not None:
         with np.load(io.BytesIO(stored)) as entry:

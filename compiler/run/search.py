@@ -122,8 +122,8 @@ def menus_key(session: Session) -> str:
     options, network = session.options, session.network
     menu = asked_menu(session)
     return key_of(
-        "menus", network.hash, session.knowledge.calibration_hash, network.inventory, menu, options.target,
-        options.seed, rooms=MENU_ROOMS,
+        "menus", network.hash, network.classifier, session.knowledge.calibration_hash, network.inventory, menu,
+        options.target, options.seed, rooms=MENU_ROOMS,
     )  # fmt: skip
 
 

@@ -73,7 +73,7 @@ def summarise(session: Session, found: Found, seconds: float) -> Result:
         predicted_loss=built.predicted_loss,
         on_target=on,
         original_int8=session.measure(original.tflite, "report").compressed,
-        notes=(*found.notes, *given_file(session)),
+        notes=(*found.notes, *given_file(session), *taken_for(session)),
         counted=session.target.counted,
     )
 
@@ -87,6 +87,24 @@ def given_file(session: Session) -> tuple[str, ...]:
         f"the input is an int8 file already, of {quantized.file_bytes:,} B; the original's figures are those of its "
         f"network through this compiler's converter, {session.original.figures.file_bytes:,} B",
     )
+
+
+def taken_for(session: Session) -> tuple[str, ...]:
+    """What the answers are taken for where the network doesn't tell, and labels that this leaves unread."""
+    network, examples = session.network, session.examples
+    if session.evaluate is not None or examples.score is not None:
+        return ()
+    if network.classifier and not network.ends_in_probabilities and examples.data.y is None:
+        return (
+            "without a softmax or labels the outputs are taken for classes; where they are quantities, give examples "
+            "with them as --data, or --evaluate",
+        )
+    if not examples.classifier and examples.data.y is not None:
+        return (
+            "the outputs are taken for quantities, so the loss is how far they move and the labels are not read; score "
+            "them with --evaluate module:function",
+        )
+    return ()
 
 
 def with_search(session: Session, found: Found) -> Evidence:

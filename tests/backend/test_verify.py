@@ -2,11 +2,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import keras
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from compiler.backend.verify import check_operators, run, run_raw, snr_db, verify
+from compiler.backend.quantize import quantize
+from compiler.backend.verify import Kernels, agreement, check_operators, run, run_raw, snr_db, verify
 from compiler.errors import BadInput, CheckFailed
 from compiler.tflite import flatbuffer
 from tests.backend.networks import conv_file, images, random_int8, small_int8, small_keras
@@ -125,3 +127,14 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
         run(small_int8(), [images(1), images(1)])
     with pytest.raises(CheckFailed, match="outputs have shapes"):
         verify(small_int8(), np.zeros((2, 4), np.float32), np.zeros((2, 10), np.float32), images(2))
+
+
+@pytest.mark.parametrize("kernels", ["reference", "xnnpack"])
+def test_operators_that_the_reference_set_is_behind_with_run_all_the_same(kernels: Kernels) -> None:
+    """TILE 3, which nearest upsampling becomes."""
+    x = np.random.default_rng(0).normal(size=(8, 4, 4, 3)).astype(np.float32)
+    inputs = keras.Input(x.shape[1:])
+    model = keras.Model(inputs, keras.layers.UpSampling2D(2)(keras.layers.Conv2D(4, 1)(inputs)))
+    tflite = quantize(model, x)
+    expected = np.asarray(model(x))
+    assert agreement([expected], run(tflite, x, kernels=kernels)).snr_db > 30

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compiler.evidence.chance import FEWEST, LEVEL, chance_p_value, is_chance
+from compiler.evidence.chance import FEWEST, LEVEL, chance_p_value, is_chance, kappa, knows_little
 
 RNG = np.random.default_rng(0)
 LABELS = RNG.integers(0, 10, 500)
@@ -41,3 +41,18 @@ def test_random_answers_pass_as_often_as_the_level_says(seed: int, classes: int)
     p_values = [chance_p_value(rng.integers(0, classes, 40), rng.integers(0, classes, 40)) for _ in range(20)]
     assert all(p is not None and 0 < p <= 1 for p in p_values)
     assert np.mean([not is_chance(p) for p in p_values]) <= LEVEL + 0.25  # of 20: five more than expected
+
+
+def test_hardly_better_than_chance_is_no_baseline_either() -> None:
+    hardly = np.where(RNG.random(500) < 0.06, LABELS, RNG.permutation(LABELS))
+    poor = np.where(RNG.random(500) < 0.3, LABELS, RNG.permutation(LABELS))
+    assert knows_little(hardly, LABELS)
+    assert not knows_little(poor, LABELS)
+    assert not knows_little(LABELS[:5], (LABELS[:5] + 1) % 10)  # too few to tell
+
+
+def test_kappa_is_that_of_the_definition() -> None:
+    assert kappa(LABELS, LABELS) == 1
+    assert kappa(np.zeros(8), np.zeros(8)) == 1
+    answers, labels = np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1])
+    assert kappa(answers, labels) == 0.5  # 3 of 4 agree, 1 of 2 by chance

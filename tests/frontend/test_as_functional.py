@@ -161,3 +161,10 @@ def test_a_wrong_normal_form_is_caught(monkeypatch):
 @pytest.mark.parametrize("file", ["ds_cnn_kws.h5", "resnet20_cifar10.keras", "vgg8_cifar10_jpeg.keras"])
 def test_real_networks(shared, file):
     as_functional(load(shared / "models" / file))
+
+
+@pytest.mark.parametrize("kind", [layers.LSTM, layers.GRU, layers.SimpleRNN])
+def test_recurrent_layers_are_refused(kind):
+    inputs = keras.Input((6, 3))
+    with pytest.raises(UnsupportedModel, match=rf"layer 'memory' \({kind.__name__}\) is recurrent"):
+        as_functional(keras.Model(inputs, kind(4, name="memory")(inputs)))

@@ -88,6 +88,8 @@ def test_exclude():
     ]
     with pytest.raises(BadInput, match=r"--exclude '\(' is no regular expression \(.*\); as in"):
         inventory(model, exclude="(")
+    with pytest.raises(BadInput, match=r"--exclude stme finds no layer with weights \(stem, "):
+        inventory(model, exclude="stme")
 
 
 def test_sites_are_in_graph_order(shared):

@@ -37,7 +37,8 @@ def attempts(errors: list[float], kind: type[Priced] = Priced) -> tuple[Priced, 
         kept = granted[-1] + errors[len(granted) - 1]
         return SimpleNamespace(emitted=SimpleNamespace(tflite=b"%d" % len(granted), figures=figures(kept)))
 
-    session = SimpleNamespace(original=SimpleNamespace(figures=figures(1.0)), build=build)
+    options = SimpleNamespace(method="fixed_params")
+    session = SimpleNamespace(original=SimpleNamespace(figures=figures(1.0)), build=build, options=options)
     return kind(session, {}, "params", granted=granted), granted  # type: ignore[arg-type]
 
 
@@ -75,6 +76,39 @@ def test_a_file_never_keeps_more_than_was_asked_for(errors: list[float]) -> None
     assert len(granted) <= len(errors)
     assert granted == sorted(granted, reverse=True)
     assert min(granted) >= 0.49
+
+
+@pytest.mark.parametrize(
+    "errors",
+    [
+        [-0.08, -0.08],  # priced too high: so much more is granted
+        [-0.08, 0.0, -0.04],  # and then too low
+        [0.05, 0.0, 0.004, 0.0, 0.0],  # priced too low once: between the two
+    ],
+)
+def test_a_budget_is_used(errors: list[float]) -> None:
+    found, granted = attempts(errors)
+    kept = share(found(0.5).emitted, found.original, "params")
+    assert 0.48 < kept <= 0.5
+    assert len(granted) == len(errors)
+
+
+def test_the_largest_file_that_keeps_the_budget_is_taken() -> None:
+    found, granted = attempts([-0.1, 0.05, 0.05, 0.05, -0.2])  # the last is within, and smaller than the first
+    assert share(found(0.5).emitted, found.original, "params") == pytest.approx(0.4)
+    assert len(granted) == 5
+
+
+def test_where_nothing_larger_is_on_offer_nothing_is_tried_again() -> None:
+    @dataclass(frozen=True, eq=False)
+    class Coarse(Priced):
+        def solve(self, granted: float, factor: float, errors: Any) -> tuple[Solution, Any]:
+            _, given = super().solve(granted, factor, errors)
+            return Solution((), (), 0.4), given
+
+    found, granted = attempts([-0.15], Coarse)  # and the file is smaller than its plan
+    found(0.5)
+    assert granted == [0.5]
 
 
 @pytest.mark.parametrize(

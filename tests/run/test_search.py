@@ -13,7 +13,7 @@ from compiler.backend.targets import TARGETS
 from compiler.errors import BadInput, Infeasible, UnsupportedLayer
 from compiler.evidence.judge import judge
 from compiler.result import Evidence
-from compiler.run.search import carry_out, confirmed, predicted, refuse_blocks, refuted
+from compiler.run.search import carry_out, confirmed, menus_key, predicted, refuse_blocks, refuted
 from compiler.solver.fixed_loss import Tried
 from compiler.types import DENSE, Candidate, Choice, ConvSite, Cost, Inventory, Plan
 
@@ -231,3 +231,23 @@ def test_a_block_has_to_divide_one_convolution(structure: str, block: tuple[int,
         return
     with pytest.raises(BadInput, match=rf"--block_size {block[0]},{block[1]} divides .* no convolution \(conv 8×12, "):
         refuse_blocks(asked)
+
+
+def test_menus_of_a_classifier_are_not_those_of_a_regression() -> None:
+    """Its metric is centred over the classes, so that candidates have other losses."""
+    options = SimpleNamespace(
+        compression_type="hybrid",
+        pruning_structure="auto",
+        block_size=(4, 4),
+        weight_bits=None,
+        target="mobile",
+        seed=0,
+    )
+
+    def key(classifier: bool) -> str:
+        network = SimpleNamespace(hash="ab", classifier=classifier, inventory=())
+        knowledge, target = SimpleNamespace(calibration_hash="cd"), SimpleNamespace(weight_bits=8)
+        return menus_key(SimpleNamespace(options=options, network=network, knowledge=knowledge, target=target))  # type: ignore[arg-type]
+
+    assert key(True) == key(True)
+    assert key(True) != key(False)
