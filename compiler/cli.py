@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, prog: str = "compress.py") -> int:
     """Run one compression; returns the exit code."""
-    return guarded(lambda: compress(sys.argv[1:] if argv is None else argv))
+    return guarded(lambda: compress(sys.argv[1:] if argv is None else argv, prog))
 
 
 def guarded(run: Callable[[], None], interrupted: str = "nothing was written; start the same command again.") -> int:
@@ -49,9 +49,9 @@ def guarded(run: Callable[[], None], interrupted: str = "nothing was written; st
     return 0
 
 
-def compress(words: Sequence[str]) -> None:
-    """`scripts/compress.py`, and `python -m compiler compress`."""
-    options = parse(words)
+def compress(words: Sequence[str], prog: str) -> None:
+    """`scripts/compress.py`, and `python -m compiler compress`, as `prog` has it in its help."""
+    options = parse(words, prog)
     check_paths(options)
     from compiler.run.check_first import check_first
     from compiler.run.refuse_overwrite import refuse_overwrite

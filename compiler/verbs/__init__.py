@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     verb, *rest = words
     if verb == "compress":
-        return compress(rest)
+        return compress(rest, "python -m compiler compress")
     if verb == "sweep":
         return guarded(lambda: run(verb, rest), "rows that are done are kept; the same command does the rest.")
     return guarded(lambda: run(verb, rest))

@@ -29,7 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_help_is_quick_and_names_every_verb() -> None:
     code = (
         "import sys; from compiler.verbs import main; main(['--help'])\n"
-        "for verb in ('inspect', 'report', 'verify', 'sweep'):\n"
+        "for verb in ('inspect', 'compress', 'report', 'verify', 'sweep'):\n"
         "    try: main([verb, '--help'])\n"
         "    except SystemExit: pass\n"
         "heavy = {'tensorflow', 'keras', 'numpy', 'scipy', 'rich', 'matplotlib', 'jinja2', 'joblib'}\n"
@@ -38,6 +38,7 @@ def test_help_is_quick_and_names_every_verb() -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "loaded []"
     assert all(f"\n  {verb}" in done.stdout for verb in VERBS)
+    assert all(f"usage: python -m compiler {verb} " in done.stdout for verb in VERBS)
     as_module = subprocess.run(
         [sys.executable, "-m", "compiler", "bless"], cwd=ROOT, capture_output=True, text=True, check=False
     )
