@@ -23,6 +23,7 @@ from compiler.run.versions import versions
 from compiler.types import DENSE
 
 LEAST_SNR_DB = -6.0  # noise of four times the signal's power
+WORTH_A_HINT = 0.03  # loss
 SAMPLES = 64  # inputs on which the file is compared with its float model
 
 
@@ -73,7 +74,7 @@ def summarise(session: Session, found: Found, seconds: float) -> Result:
         predicted_loss=built.predicted_loss,
         on_target=on,
         original_int8=session.measure(original.tflite, "report").compressed,
-        notes=(*found.notes, *given_file(session), *taken_for(session)),
+        notes=(*found.notes, *given_file(session), *taken_for(session), *way_out(session, found.evidence)),
         counted=session.target.counted,
     )
 
@@ -105,6 +106,15 @@ def taken_for(session: Session) -> tuple[str, ...]:
             "them with --evaluate module:function",
         )
     return ()
+
+
+def way_out(session: Session, evidence: Evidence) -> tuple[str, ...]:
+    """Four bits, where much is lost that they might keep."""
+    options, target = session.options, session.target
+    offered = options.weight_bits is not None or options.plan is not None or target.weight_bits == 4
+    if offered or evidence.metric == "score" or evidence.loss <= WORTH_A_HINT or not target.holds_four_bits:
+        return ()
+    return ("kernels of four bits may lose less in as many bytes: try --weight_bits 4",)
 
 
 def with_search(session: Session, found: Found) -> Evidence:

@@ -35,7 +35,7 @@ from compiler.backend.targets.samples import Inputs
 from compiler.backend.targets.tool import missing
 from compiler.errors import BadInput, UnsupportedLayer
 from compiler.result import TargetFigures
-from compiler.types import DENSE, Choice, ConvSite, Cost
+from compiler.types import DENSE, FOUR_BITS, Choice, ConvSite, Cost
 
 Constraint = Callable[[ConvSite, Choice], str | None]
 """A rule of a target. Its docstring is the sentence that users read; it returns None where a choice keeps it, else
@@ -117,6 +117,11 @@ class Target(ABC):
             raise BadInput(
                 f"target {self.name} can't hold {structure} sparsity: {reason} Use {advised}--target mobile."
             )
+
+    @property
+    def holds_four_bits(self) -> bool:
+        """Whether the target runs convolutions of four bits a weight."""
+        return self.breaks(ANY_SITE, FOUR_BITS) is None
 
     def refuse_bits(self, bits: int) -> None:
         """Raise BadInput with the reason unless the target runs convolutions of so many bits a weight."""
