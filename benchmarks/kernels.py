@@ -8,7 +8,7 @@ docs/kernels.md from it.
 Each network is compressed by `scripts/compress.py --target c`; its original, its chains of factors and its hybrid are
 then built for the boards, streamed and as separate calls, with SIMD and without, beside TFLite Micro's host
 interpreter. Every output is compared with LiteRT's reference kernels. Flash at equal accuracy is that of every target's
-smallest file within one point of the float original (two where there are only 100 unlabelled images).
+smallest file within one point of the float original (four where there are only 100 unlabelled images).
 
 The networks are not part of the repository but for `digits`; those that are missing are left out with a line.
 """
@@ -58,7 +58,7 @@ FILES = {
     "hybrid": ("--compression_factor=0.5",),
 }
 BOUND = 0.01  # loss of accuracy of the files that are compared in flash
-UNLABELLED, LOOSE_BOUND = "mobilenet_vww", 0.02  # 100 images, changed answers
+UNLABELLED, LOOSE_BOUND = "mobilenet_vww", 0.04  # 100 images, changed answers
 EXTRA = ("--budget=bytes", "--method=fixed_loss")  # of the files at equal accuracy
 FORMS: dict[str, dict[str, Any]] = {"streamed": {}, "apart": {"fuse": False}, "dense": {"most_kept": 0.0}}
 SIMD = {"portable": (), "SIMD": ("-DKERNELS_SIMD=1",)}
