@@ -10,11 +10,13 @@ import keras
 import numpy as np
 import pytest
 
+from compiler.backend.targets import TARGETS
 from compiler.errors import BadInput
 from compiler.options import Options
 from compiler.pipeline import compress
 from compiler.result import Result
 from compiler.run.plan_json import read_plan
+from compiler.types import FOUR_BITS, ConvSite
 from tests.tiny import run, save_tiny
 from tests.tools import XMOS
 
@@ -117,3 +119,13 @@ def test_targets_that_have_no_kernel_for_it_say_so(folder: Path, target: str) ->
 def test_other_numbers_are_refused(folder: Path) -> None:
     with pytest.raises(BadInput, match=r"^--weight_bits is 2; use one of 8, 4\.$"):
         options(folder, "two", weight_bits=2)
+
+
+def test_a_shared_layer_keeps_its_eight_bits() -> None:
+    """Two operators read its kernel, which is stored once."""
+    site = ConvSite("conv", "conv", (3, 3), 16, 16)
+    for name in ("mobile", "cortex_m", "c"):
+        assert TARGETS[name].refusal(site, FOUR_BITS) is None
+        said = TARGETS[name].refusal(replace(site, calls=2), FOUR_BITS)
+        assert said is not None
+        assert "is shared by 2 calls" in said

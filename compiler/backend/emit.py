@@ -27,7 +27,7 @@ def emit(
     kernels that four bits hold are stored so."""
     tflite = quantize(model, calibration, io=io, per_tensor_dense=target.per_tensor_dense)
     if four_bits:
-        tflite = pack_four_bits(tflite)
+        tflite = pack_four_bits(tflite, or_sparse=target.sparse_storage)
     if target.sparse_storage:
         tflite = sparsify(tflite, blocks)
     return shrink(tflite)

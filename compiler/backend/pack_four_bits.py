@@ -16,6 +16,8 @@ from __future__ import annotations
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from compiler.backend.sparse_format import encode, smallest
+from compiler.backend.sparsify import OVERHEAD_BYTES
 from compiler.tflite import flatbuffer
 
 LARGEST = 7  # steps; −8 is left out, as TFLite's symmetric int8 leaves out −128
@@ -23,8 +25,9 @@ FINER = 127 / LARGEST  # int8 steps in one of four bits
 VERSION = 7  # of CONV_2D: int8 activations with int4 filters
 
 
-def pack_four_bits(tflite: bytes) -> bytes:
-    """The same network with every CONV_2D kernel that four bits hold stored so."""
+def pack_four_bits(tflite: bytes, *, or_sparse: bool = False) -> bytes:
+    """The same network with every CONV_2D kernel that four bits hold stored so; `or_sparse`: but for those that are
+    smaller stored sparse, which is left to `sparsify`."""
     model = flatbuffer.read(tflite)
     tensors = flatbuffer.subgraph(model).tensors
     readers: dict[int, int] = {}
@@ -39,7 +42,11 @@ def pack_four_bits(tflite: bytes) -> bytes:
             continue
         values, sums = (flatbuffer.tensor_array(model, tensor) for tensor in (kernel, bias))
         found = None if values is None or sums is None else four_bits(values)
-        if found is None or any(readers[int(i)] > 1 for i in operator.inputs[1:3]):
+        if (
+            found is None
+            or (or_sparse and is_smaller_sparse(found[0]))
+            or any(readers[int(i)] > 1 for i in operator.inputs[1:3])
+        ):
             continue
         assert sums is not None
         steps, finer = found
@@ -54,6 +61,12 @@ def pack_four_bits(tflite: bytes) -> bytes:
     return flatbuffer.write(model)
 
 
+def is_smaller_sparse(steps: np.ndarray) -> bool:
+    """Whether a sparse encoding of the int8 kernel takes less than two weights a byte."""
+    form = smallest(steps)
+    return form is not None and encode(steps, form).nbytes + OVERHEAD_BYTES < -(-steps.size // 2)
+
+
 def four_bits(values: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     """(n, the int8 steps in one of n for each output channel) of an OHWI int8 kernel that holds round(127 n / 7); None
     where a value is no such one.
@@ -66,6 +79,10 @@ def four_bits(values: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     steps = np.rint(values / finer)
     exact = np.rint(steps * finer) == values
     coarsened = (largest < 127) & (np.abs(steps * finer - values) <= 1)
+    # A few steps beside a bias of 2^30: without them, or the bias at their scale would leave int32.
+    silent = (largest > 0) & (largest < LARGEST)
+    steps, finer = np.where(silent, 0, steps), np.where(silent, FINER, finer)
+    coarsened = coarsened | silent
     if not np.all(exact | coarsened) or not np.any(largest == 127):
         return None
     return steps.astype(np.int8), finer.ravel()

@@ -136,7 +136,7 @@ class Session:
         """The same plan with the weights that the user's own training gives it."""
         self.progress.stage("Fine-tuning")
         few = four_bit_layers(built.emitted.model) if has_four_bits(built.choices) else frozenset()
-        model = finetune(built.emitted.model, hook)
+        model = finetune(built.emitted.model, hook, few)
         self.progress.stage("Emitting the file")
         emitted, gate = self.emit_rounded(model, blocks_of(built.choices), few)
         return replace(built, realised=with_gates(built.realised, gate, ("finetune", True)), emitted=emitted)

@@ -30,14 +30,18 @@ class KeepZeros(keras.constraints.Constraint):
         return w * keras.ops.cast(self.mask, w.dtype)
 
 
-def finetune(model: keras.Model, hook: Finetune) -> keras.Model:
+def finetune(model: keras.Model, hook: Finetune, four_bits: frozenset[str] = frozenset()) -> keras.Model:
     """What `hook(model)` returns, or `model` as the hook left it, where it returns None.
 
     The hook may train as it likes, with data or without, layers by name; the model it leaves has to take and give the
     same shapes and to keep the layers whose kernels hold zeros. Raises BadInput where it does not, or where a weight
     is not finite.
     """
-    zeros = {layer.name: layer.kernel.numpy() != 0 for layer in kernels(model) if not np.all(layer.kernel.numpy())}
+    zeros = {
+        layer.name: layer.kernel.numpy() != 0
+        for layer in kernels(model)
+        if layer.name not in four_bits and not np.all(layer.kernel.numpy())
+    }
     selections = {layer.name: layer.kernel.numpy() for layer in kernels(model) if selects(layer.kernel.numpy())}
     for name, mask in zeros.items():
         layer = model.get_layer(name)
@@ -47,6 +51,10 @@ def finetune(model: keras.Model, hook: Finetune) -> keras.Model:
     tuned = model if returned is None else returned
     refuse_other(model, tuned)
     found = {layer.name: layer for layer in kernels(tuned)}
+    for name in sorted(four_bits - found.keys()):
+        raise BadInput(
+            f"the fine-tuned model lacks layer '{name}', whose kernel has four bits; leave the names as they are."
+        )
     for name, mask in zeros.items():
         if name not in found or found[name].kernel.shape != mask.shape:
             raise BadInput(

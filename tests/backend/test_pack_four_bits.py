@@ -26,6 +26,7 @@ CHANNELS = 7  # odd, and kernels of an odd number of weights
 @pytest.fixture(scope="module")
 def model() -> keras.Model:
     """`on` and `point` lie on grids of four bits, `off` does not."""
+    keras.utils.set_random_seed(0)
     random = np.random.default_rng(1)
     x = inputs = keras.Input(X.shape[1:])
     x = layers.ReLU()(layers.Conv2D(CHANNELS, 3, padding="same", name="on")(x))
@@ -106,7 +107,7 @@ def test_steps_come_back(steps: list[int]) -> None:
     np.testing.assert_allclose(found[1], 127 / 7)
 
 
-@given(st.lists(st.integers(-7, 7), min_size=1, max_size=40), st.floats(0.1, 126))
+@given(st.lists(st.integers(-7, 7), min_size=1, max_size=40), st.floats(7, 126))
 def test_a_channel_of_a_coarser_scale_is_found_too(steps: list[int], largest: float) -> None:
     n = np.array([7, *steps], np.int8)
     quiet = np.rint(n * largest / 7)
@@ -125,6 +126,32 @@ def kernel_of(values: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("value", [1, 17, 19, 126, -128])
 def test_other_values_are_no_steps(value: int) -> None:
     assert four_bits(kernel_of(np.array([0, 127, value]))) is None
+
+
+def test_a_channel_beside_a_huge_bias_keeps_it() -> None:
+    """The converter coarsens its scale until the bias is 2^30; at the scale of four bits it would leave int32."""
+    x = inputs = keras.Input(X.shape[1:])
+    model = keras.Model(inputs, layers.Conv2D(4, 1, name="on")(x))
+    kernel = np.random.default_rng(2).integers(-7, 8, (1, 1, 5, 4)).astype(np.float32)
+    kernel[0, 0, 0] = 7
+    for quiet in (2e-7, 1e-7, 5e-8):
+        scaled = 0.05 * kernel
+        scaled[..., 1] *= quiet
+        model.get_layer("on").set_weights([scaled, np.float32([0, 0.5, 0, 0])])
+        small = pack_four_bits(quantize(model, X))
+        assert kernels_of(small)[(4, 1, 1, 5)].type == schema.TensorType.INT4
+        np.testing.assert_allclose(run(small, X)[0][..., 1], 0.5, atol=0.05)
+
+
+def test_what_is_smaller_sparse_is_left_to_the_sparse_encoding() -> None:
+    inputs = keras.Input((6, 6, 64))
+    model = keras.Model(inputs, layers.Conv2D(64, 1, use_bias=False, name="shuffle")(inputs))
+    model.get_layer("shuffle").set_weights(
+        [np.eye(64, dtype=np.float32)[np.random.default_rng(0).permutation(64)][None, None]]
+    )
+    tflite = quantize(model, np.random.default_rng(0).normal(size=(8, 6, 6, 64)).astype(np.float32))
+    assert kernels_of(pack_four_bits(tflite))[(64, 1, 1, 64)].type == schema.TensorType.INT4
+    assert kernels_of(pack_four_bits(tflite, or_sparse=True))[(64, 1, 1, 64)].type == schema.TensorType.INT8
 
 
 @XMOS

@@ -101,8 +101,8 @@ def test_no_number_resolves_a_loss_of_zero() -> None:
 
 
 def test_an_original_whose_answers_know_nothing_is_noticed() -> None:
-    labels = np.arange(60) % 3
-    for answers, little in ((labels, False), ((labels + 1) % 3, True), (np.zeros(60, int), True)):
+    labels = np.arange(900) % 3
+    for answers, little in ((labels, False), ((labels + 1) % 3, True), (np.zeros(900, int), True)):
         outputs = _answers(answers.tolist())
         assert judge(outputs, outputs, labels=labels, classifier=True, source="here").knows_little is little
     outputs = _answers(((labels + 1) % 3).tolist())

@@ -57,9 +57,13 @@ def weights_have_eight_bits(site: ConvSite, choice: Choice) -> str | None:
 
 
 def four_bits_are_of_convolutions(site: ConvSite, choice: Choice) -> str | None:
-    """Four bits a weight are for convolutions, whole or in a chain of 1×1, k×k and 1×1, without a sparse branch: LiteRT
-    and TFLite Micro expand kernels of CONV_2D, and the emitted C reads them as they are."""
-    if choice.bits == 8 or (site.kind == "conv" and choice.structure is None and choice.chain in IN_FOUR_BITS):
+    """Four bits a weight are for convolutions, whole or in a chain of 1×1, k×k and 1×1, without a sparse branch,
+    that are called once: LiteRT and TFLite Micro expand kernels of CONV_2D, the emitted C reads them as they are."""
+    if choice.bits == 8:
+        return None
+    if site.calls > 1:
+        return f"Layer '{site.name}' is shared by {site.calls} calls and asks for {choice.bits} bits: use 8."
+    if site.kind == "conv" and choice.structure is None and choice.chain in IN_FOUR_BITS:
         return None
     branch = "" if choice.structure is None else f" with {choice.structure}"
     return f"Layer '{site.name}' ({site.kind}, {choice.chain}{branch}) asks for {choice.bits} bits: use 8."
