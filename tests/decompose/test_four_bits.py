@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from compiler.decompose.factors import Factors
 from compiler.decompose.fit import fit
-from compiler.decompose.four_bits import LARGEST, four_bits
+from compiler.decompose.four_bits import LARGEST, four_bit_chain, four_bits, on_grid
 from compiler.decompose.metric import Metric
 from compiler.decompose.round_to_grid import grid_of, nearest
 from compiler.decompose.row_covariance import RowCovariance
-from compiler.types import FOUR_BITS
+from compiler.types import FOUR_BITS, Choice
 from tests.decompose.cases import seeds
 
 shapes = st.tuples(st.sampled_from([1, 3]), st.sampled_from([1, 3]), st.integers(1, 5), st.integers(1, 6))
@@ -65,3 +66,33 @@ def test_a_fit_rounds_what_it_is_given() -> None:
     factors = fit(kernel, metric, FOUR_BITS)
     assert [role for role, _ in factors.chain] == ["core"]
     assert np.array_equal(factors.reconstruct(), four_bits(kernel, metric))
+
+
+@pytest.mark.parametrize("choice", [Choice("tucker2", (5, 9)), Choice("tucker2", (8, 9)), Choice("tucker2", (5, 12))])
+def test_a_chain_is_rounded_factor_by_factor(choice: Choice) -> None:
+    """Each undoes what those before it lost: nearer than the same factors, each rounded for itself."""
+    kernel, metric, _ = case((3, 3, 8, 12), 3)
+    kernel[..., -1] = kernel[..., 0]
+    whole = fit(kernel, metric, choice)
+    chain = four_bit_chain(whole, kernel, metric)
+    assert [role for role, _ in chain.chain] == [role for role, _ in whole.chain]
+    for _, factor in chain.chain:
+        flat = factor.reshape(1, -1, factor.shape[-1])
+        steps = flat / grid_of(flat, largest=LARGEST)
+        np.testing.assert_allclose(steps, np.rint(steps), atol=1e-3)
+    alone = []
+    for role, factor in whole.chain:
+        flat = factor.reshape(-1, factor.shape[-1])
+        alone.append((role, on_grid(flat, np.eye(len(flat), dtype=np.float32)).reshape(factor.shape)))
+    apart = metric.loss(kernel - Factors(tuple(alone)).reconstruct())
+    cut = metric.loss(kernel - whole.reconstruct())  # what the ranks lose before anything is rounded
+    assert metric.loss(kernel - chain.reconstruct()) - cut < 0.8 * (apart - cut)
+
+
+def test_an_svd_is_rounded_likewise() -> None:
+    kernel, metric, _ = case((1, 1, 16, 12), 4)
+    whole = fit(kernel, metric, Choice("svd", (6,)))
+    flat = [(role, on_grid(f[0, 0], np.eye(f.shape[2], dtype=np.float32))[None, None]) for role, f in whole.chain]
+    apart = metric.loss(kernel - Factors(tuple(flat)).reconstruct())
+    cut = metric.loss(kernel - whole.reconstruct())
+    assert metric.loss(kernel - four_bit_chain(whole, kernel, metric).reconstruct()) - cut < 0.8 * (apart - cut)

@@ -172,3 +172,9 @@ def test_changes() -> None:
 @pytest.mark.parametrize(("share", "text"), [(0.0125, "1.25"), (-0.005, "-0.50"), (-1e-9, "0.00"), (0.2, "20.00")])
 def test_points(share: float, text: str) -> None:
     assert points(share) == text
+
+
+def test_a_layer_of_four_bits_says_so(result: Result) -> None:
+    layer = next(layer for layer in result.layers if layer.name == "logits")
+    assert becomes(layer) == "dense"
+    assert becomes(replace(layer, bits=4)) == "dense, 4 bits"
