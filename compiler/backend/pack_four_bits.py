@@ -18,9 +18,10 @@ from ai_edge_litert import schema_py_generated as schema
 
 from compiler.backend.sparse_format import encode, smallest
 from compiler.backend.sparsify import OVERHEAD_BYTES
+from compiler.decompose.four_bits import LARGEST
 from compiler.tflite import flatbuffer
+from kernels.reference.nibbles import pack_nibbles
 
-LARGEST = 7  # steps; −8 is left out, as TFLite's symmetric int8 leaves out −128
 FINER = 127 / LARGEST  # int8 steps in one of four bits
 VERSION = 7  # of CONV_2D: int8 activations with int4 filters
 
@@ -90,6 +91,4 @@ def four_bits(values: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
 
 def packed(steps: np.ndarray) -> np.ndarray:
     """Bytes of two weights each, in order; a last one alone has zero above it."""
-    flat = steps.ravel().astype(np.uint8) & 0x0F
-    pairs = np.append(flat, np.zeros(len(flat) % 2, np.uint8)).reshape(-1, 2)
-    return pairs[:, 0] | pairs[:, 1] << 4
+    return pack_nibbles(steps.reshape(1, 1, 1, -1)).view(np.uint8)

@@ -156,9 +156,7 @@ def graph_rows(nodes: Sequence[Node], layers: dict[str, LayerRow]) -> list[Graph
     found = []
     for node, rail in zip(nodes, rails([node.inputs for node in nodes]), strict=True):
         layer = layers.get(node.name)
-        opens = (
-            layer is not None and layer.detail is not None and (layer.layer.choice != "dense" or layer.layer.bits != 8)
-        )
+        opens = layer is not None and layer.detail is not None and layer.becomes != "dense"
         found.append(GraphRow(node, rail, layer if opens else None))
     return found
 

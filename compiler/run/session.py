@@ -128,14 +128,14 @@ class Session:
         )
         self.progress.stage("Emitting the file")
         model = split_convs(self.network.folded, realised.fitted, chosen, self.network.inventory, self.target)
-        few = four_bit_layers(model) if has_four_bits(choices) else frozenset()
+        few = few_bits(model, choices)
         emitted, gate = self.emit_rounded(model, blocks_of(choices), few, dict(decided or ()).get("round"))
         return Built(choices, losses, predicted_loss, with_gates(realised, gate), emitted)
 
     def finetune(self, built: Built, hook: Finetune) -> Built:
         """The same plan with the weights that the user's own training gives it."""
         self.progress.stage("Fine-tuning")
-        few = four_bit_layers(built.emitted.model) if has_four_bits(built.choices) else frozenset()
+        few = few_bits(built.emitted.model, built.choices)
         model = finetune(built.emitted.model, hook, few)
         self.progress.stage("Emitting the file")
         emitted, gate = self.emit_rounded(model, blocks_of(built.choices), few)
@@ -179,6 +179,6 @@ def blocks_of(choices: tuple[tuple[str, Choice], ...]) -> tuple[tuple[int, int],
     return tuple(sorted({choice.block for _, choice in choices if choice.block is not None}))
 
 
-def has_four_bits(choices: tuple[tuple[str, Choice], ...]) -> bool:
-    """Whether a plan has kernels of four bits."""
-    return any(choice.bits == 4 for _, choice in choices)
+def few_bits(model: keras.Model, choices: tuple[tuple[str, Choice], ...]) -> frozenset[str]:
+    """The layers whose kernels are stored in four bits; none where the plan has no such kernel."""
+    return four_bit_layers(model) if any(choice.bits == 4 for _, choice in choices) else frozenset()

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from compiler.backend.targets.constraints import IN_FOUR_BITS
 from compiler.backend.targets.target import Target
 from compiler.decompose.effort import Effort, effort_of
 from compiler.decompose.factors import Factors
@@ -203,7 +204,7 @@ def four_bit_entries(site: ConvSite, kernel: np.ndarray, metric: Metric, chains:
     yield FOUR_BITS, metric.loss(kernel - four_bits(kernel, metric))
     if isinstance(metric.sigma, RowCovariance):
         return
-    short = [entry for entry in chains if entry[0].chain in ("svd", "tucker2")]
+    short = [entry for entry in chains if entry[0].chain in IN_FOUR_BITS]
     for choice in chain_anchors(site, short, FOUR_BIT_SHARES):
         rounded = four_bit_chain(cheap_chain(kernel, metric, choice), kernel, metric)
         yield replace(choice, bits=4), metric.loss(kernel - rounded.reconstruct())
