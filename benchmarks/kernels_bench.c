@@ -42,6 +42,9 @@ static void measure(const char *name, conv2d_row_s8 *row, int side, int channels
             bitmap[i] |= (uint8_t)((next() % 100 < (unsigned)percent) << bit);
         }
     }
+    for (int i = 0; row == conv2d_coded_s8 && i < 8; i++) {
+        bitmap[i] = 0x44; /* 16 codes of four bits: any bits are weights */
+    }
     count_start();
     conv2d_rows_s8(&conv, input, output);
     printf("%s %d %d %d %d %u %lu\n", name, side, channels, k, percent, products, (unsigned long)count_stop());
@@ -64,7 +67,7 @@ int main(void)
         measure("dense", conv2d_dense_s8, side, channels, 3, 100);
         measure("1x1", conv2d_1x1_s8, side, channels, 1, 100);
         measure("depthwise", depthwise_s8, side, channels, 3, 100);
-        measure("nibbles", conv2d_nibbles_s8, side, channels, 3, 100);
+        measure("coded", conv2d_coded_s8, side, channels, 3, 100);
         for (int percent = 50; percent >= 5; percent = percent > 25 ? 25 : percent > 10 ? 10 : percent - 5) {
             measure("bitmap", conv2d_sparse_bitmap_s8, side, channels, 3, percent);
             measure("block4x4", conv2d_sparse_block_s8, side, channels, 3, percent);

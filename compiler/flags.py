@@ -54,7 +54,7 @@ UNSET = {  # what a flag that isn't given means
     "jobs": "all",
     "max_arena_bytes": "the original's, where that can be had",
     "max_file_bytes": "the original's, where that can be had",
-    "weight_bits": "4 for --target c, else 8",
+    "weight_bits": "3 for --target c, else 8",
 }
 
 COMPRESS = "Compress a trained Keras CNN into a verified int8 TFLite file. No training data is needed."
@@ -188,7 +188,7 @@ def _parser(prog: str, description: str, writes: bool) -> argparse.ArgumentParse
         what,
         "weight_bits",
         int,
-        "4: kernels may be stored in 4 bits a weight, too, where that loses least; slower on a phone",
+        "4 or 3: kernels may be stored in so few bits a weight, too, where that loses least; slower on a phone",
         "4",
         WEIGHT_BITS,
     )

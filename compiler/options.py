@@ -15,10 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from compiler.errors import BadInput
+from compiler.types import FEW_BITS
 
 PRUNING_STRUCTURES = ("auto", "unstructured", "filter", "channel", "block")
 COMPRESSION_TYPES = ("hybrid", "tucker", "spars", "tucker4")
-WEIGHT_BITS = (8, 4)
+WEIGHT_BITS = (8, *FEW_BITS)
 METHODS = ("fixed_params", "fixed_loss")
 BUDGETS = ("params", "bytes", "macs")
 TARGETS = ("mobile", "xcore", "cortex_m", "ethos_u", "c")
@@ -45,7 +46,7 @@ class Options:
     pruning_structure: str = "auto"
     block_size: tuple[int, int] = (4, 4)  # (b_in, b_out)
     compression_type: str = "hybrid"
-    weight_bits: int | None = None  # 4: kernels may be stored in four bits a weight, too; None: as the target has it
+    weight_bits: int | None = None  # kernels may be stored in so few, too; None: as the target has it
     method: str = "fixed_params"
     compression_factor: float = 0.5  # share KEPT, in (0, 1]; read by fixed_params
     max_acc_loss: float = 0.02  # in [0, 1], of what the examples measure: see `Evidence`; read by fixed_loss

@@ -95,7 +95,7 @@ class Choice:
     structure  None, "unstructured", "filter", "channel" or "block".
     block      (b_in, b_out) for "block".
     kept       number of kept groups of the sparse branch: weights, filters, channels or blocks.
-    bits       of a stored weight: 8, or 4 for "dense", "svd" or "tucker2" without a branch.
+    bits       of a stored weight: 8, or one of FEW_BITS for "dense", "svd" or "tucker2" without a branch.
     """
 
     chain: str = "dense"
@@ -117,7 +117,7 @@ class Choice:
 
 
 DENSE = Choice()
-FOUR_BITS = Choice(bits=4)
+FEW_BITS = (4, 3)  # of a stored weight: a grid of 15 steps, or of 7
 
 
 @dataclass(frozen=True, slots=True)

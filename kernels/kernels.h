@@ -43,7 +43,7 @@ typedef void conv2d_row_s8(const conv2d_params *conv, const int8_t *const *rows,
 struct conv2d_params {
     conv2d_row_s8 *row; /* the kernel below that understands `weights` */
     const int8_t *weights;
-    const uint8_t *bitmap; /* of the two sparse formats */
+    const uint8_t *bitmap; /* of the two sparse formats; of conv2d_coded_s8 the lengths of the codes */
     const int32_t *bias; /* int32[c_out]: bias[o] - zero_in * sum of channel o's weights; depthwise_s8: bias[o] */
     const int32_t *multiplier; /* int32[c_out], or int32[1] unless per_channel: in [2^30, 2^31), or 0 */
     const int8_t *shift; /* the same length: -31 to 30; factor = multiplier * 2^(shift - 31) */
@@ -62,7 +62,12 @@ struct conv2d_params {
  * conv2d_dense_s8          weights int8[c_out][k_h][k_w][c_in].
  * conv2d_1x1_s8            the same with k_h = k_w = 1 and no padding.
  * depthwise_s8             weights int8[k_h][k_w][c_out]; c_out is a multiple m of c_in, output o reads input o / m.
- * conv2d_nibbles_s8        two weights a byte, the low half first: int8[c_out][k_h][k_w][ceil(c_in / 2)].
+ * conv2d_coded_s8          weights of -8 to 7 in a prefix code of at most 6 bits: bitmap uint8[8] holds the lengths of
+ *                          the codes of -8, -7, ... 7, two in a byte, the low half first, 0 where there is none;
+ *                          weights the codes, from the highest bit down: those of output channels o and o + 1 in turn,
+ *                          each in the order of [k_h][k_w][c_in], for every even o; and 2 bytes more, which may be
+ *                          read. Codes are canonical: the shorter first, among equals the lower weight. Decoded 64
+ *                          weights at a time, onto the stack (about 400 bytes of it).
  * conv2d_sparse_bitmap_s8  bitmap uint8[c_out][k_h][k_w][ceil(c_in / 8)] and 3 bytes more, which may be read, most
  *                          significant bit first: bit c says that weight c is kept; weights int8[kept], the kept ones
  *                          in the order of their bits. Never expanded: about one byte a kept weight and one bit a
@@ -72,8 +77,8 @@ struct conv2d_params {
  *                          int8[height][width] for each kept block, where height = b_out and width = b_in but at the
  *                          last channels. b_in and b_out are at most KERNELS_MAX_BLOCK.
  */
-conv2d_row_s8 conv2d_dense_s8, conv2d_1x1_s8, depthwise_s8, conv2d_nibbles_s8, conv2d_sparse_bitmap_s8,
-    conv2d_sparse_block_s8;
+conv2d_row_s8 conv2d_dense_s8, conv2d_1x1_s8, depthwise_s8, conv2d_coded_s8,
+    conv2d_sparse_bitmap_s8, conv2d_sparse_block_s8;
 
 /*
  * Runs a row kernel over a whole map.

@@ -21,12 +21,12 @@ def emit(
     *,
     io: IO = "int8",
     blocks: Iterable[tuple[int, int]] = (),
-    four_bits: bool = False,
+    few_bits: bool = False,
 ) -> bytes:
-    """The int8 TFLite of `model` as `target` wants it. `calibration`: one array (n, …) per model input. `four_bits`:
+    """The int8 TFLite of `model` as `target` wants it. `calibration`: one array (n, …) per model input. `few_bits`:
     kernels that four bits hold are stored so."""
     tflite = quantize(model, calibration, io=io, per_tensor_dense=target.per_tensor_dense)
-    if four_bits:
+    if few_bits:
         tflite = pack_four_bits(tflite, or_sparse=target.sparse_storage)
     if target.sparse_storage:
         tflite = sparsify(tflite, blocks)

@@ -10,7 +10,7 @@ import numpy as np
 
 from compiler.decompose.effort import effort_of
 from compiler.decompose.factors import Factors
-from compiler.decompose.four_bits import four_bit_chain, four_bits
+from compiler.decompose.few_bits import few_bit_chain, few_bits
 from compiler.decompose.metric import Metric
 from compiler.decompose.svd import svd
 from compiler.decompose.tucker2 import tucker2
@@ -45,11 +45,11 @@ def fit(kernel: np.ndarray, metric: Metric, choice: Choice, alternations: int | 
 
 
 def fit_chain(kernel: np.ndarray, metric: Metric, choice: Choice) -> Factors:
-    """The chain alone, on grids of four bits where `choice` asks for them; "dense" is the kernel itself."""
+    """The chain alone, on grids of few bits where `choice` asks for them; "dense" is the kernel itself."""
     if choice.chain == "dense":
-        return Factors((("core", kernel if choice.bits == 8 else four_bits(kernel, metric)),))
+        return Factors((("core", kernel if choice.bits == 8 else few_bits(kernel, metric, choice.bits)),))
     factors = DECOMPOSITIONS[choice.chain](kernel, metric, *choice.ranks)
-    return factors if choice.bits == 8 else four_bit_chain(factors, kernel, metric)
+    return factors if choice.bits == 8 else few_bit_chain(factors, kernel, metric, choice.bits)
 
 
 def fit_sparse(kernel: np.ndarray, metric: Metric, choice: Choice, previous: Sparse | None) -> Sparse:

@@ -40,7 +40,7 @@ def close_look(session: Session, found: Found, offered: Menus | None) -> tuple[L
                 parts_of(session.target, site, choice),
                 into,
                 out,
-                None if tuned or choice.bits == 4 else int8_snr_db(found.built.realised.fitted[name][0], per_tensor),
+                None if tuned or choice.bits != 8 else int8_snr_db(found.built.realised.fitted[name][0], per_tensor),
                 None if offered is None else why(offered[name], choice, budget),
             )
         )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from compiler.backend.targets.constraints import IN_FOUR_BITS
+from compiler.backend.targets.constraints import IN_FEW_BITS
 from compiler.errors import BadInput
 from compiler.result import sparse_density
-from compiler.types import Choice, ConvSite
+from compiler.types import FEW_BITS, Choice, ConvSite
 
 BRANCHES = ("unstructured", "filter", "channel", "block")
 
@@ -41,8 +41,8 @@ def fits_chain(site: ConvSite, choice: Choice) -> bool:
 
 
 def fits_bits(choice: Choice) -> bool:
-    """Eight, or four of a kernel that stays whole or becomes a short chain."""
-    return choice.bits == 8 or (choice.bits == 4 and choice.structure is None and choice.chain in IN_FOUR_BITS)
+    """Eight, or fewer of a kernel that stays whole or becomes a short chain."""
+    return choice.bits == 8 or (choice.bits in FEW_BITS and choice.structure is None and choice.chain in IN_FEW_BITS)
 
 
 def fits_branch(site: ConvSite, choice: Choice) -> bool:

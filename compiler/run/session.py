@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from types import MappingProxyType
 
 import keras
 import numpy as np
@@ -25,7 +26,7 @@ from compiler.run.examples import BATCH, Examples
 from compiler.run.on_target import Reference, reference_of
 from compiler.surgery.finetune import Finetune, finetune
 from compiler.surgery.realise import Gates, Realised, realise
-from compiler.surgery.round_kernels import four_bit_layers, round_kernels
+from compiler.surgery.round_kernels import few_bit_layers, round_kernels
 from compiler.surgery.split_convs import split_convs
 from compiler.types import Choice
 
@@ -80,26 +81,26 @@ class Session:
         self,
         model: keras.Model,
         blocks: tuple[tuple[int, int], ...],
-        four_bits: frozenset[str] = frozenset(),
+        few_bits: Mapping[str, int] = MappingProxyType({}),
         keep: bool | None = None,
     ) -> tuple[Emitted, tuple[str, bool]]:
         """The file of a model whose kernels are rounded with the inputs in view, where that gains (or where `keep`
-        says so), and the gate's decision. `four_bits`: layers whose kernels are stored so."""
+        says so), and the gate's decision. `few_bits`: layers whose kernels have so many."""
         rounded, kept = round_kernels(
             model,
             self.knowledge.inputs,
             self.knowledge.held_out,
             per_tensor_dense=self.target.per_tensor_dense,
-            four_bits=four_bits,
+            few_bits=few_bits,
             seed=self.options.seed,
             keep=keep,
         )
-        return replace(self.emit(rounded, blocks, bool(four_bits)), model=model), ("round", kept)
+        return replace(self.emit(rounded, blocks, bool(few_bits)), model=model), ("round", kept)
 
-    def emit(self, model: keras.Model, blocks: tuple[tuple[int, int], ...] = (), four_bits: bool = False) -> Emitted:
+    def emit(self, model: keras.Model, blocks: tuple[tuple[int, int], ...] = (), few_bits: bool = False) -> Emitted:
         calibration = (*zip(self.knowledge.inputs, self.knowledge.held_out, strict=True),)
         joined = [np.concatenate(parts) for parts in calibration]
-        tflite = emit(model, joined, self.target, io=self.options.io, blocks=blocks, four_bits=four_bits)  # type: ignore[arg-type]
+        tflite = emit(model, joined, self.target, io=self.options.io, blocks=blocks, few_bits=few_bits)  # type: ignore[arg-type]
         stored = self.target.stored(tflite)
         return Emitted(
             tflite, model, StoredFigures(stored.params, stored.weight_bytes, stored.file_bytes, macs(tflite))
@@ -179,6 +180,6 @@ def blocks_of(choices: tuple[tuple[str, Choice], ...]) -> tuple[tuple[int, int],
     return tuple(sorted({choice.block for _, choice in choices if choice.block is not None}))
 
 
-def few_bits(model: keras.Model, choices: tuple[tuple[str, Choice], ...]) -> frozenset[str]:
-    """The layers whose kernels are stored in four bits; none where the plan has no such kernel."""
-    return four_bit_layers(model) if any(choice.bits == 4 for _, choice in choices) else frozenset()
+def few_bits(model: keras.Model, choices: tuple[tuple[str, Choice], ...]) -> Mapping[str, int]:
+    """The layers whose kernels have fewer than eight bits, and how many; none where the plan has no such kernel."""
+    return few_bit_layers(model) if any(choice.bits != 8 for _, choice in choices) else {}

@@ -111,8 +111,8 @@ def taken_for(session: Session) -> tuple[str, ...]:
 def way_out(session: Session, evidence: Evidence) -> tuple[str, ...]:
     """Four bits, where much is lost that they might keep."""
     options, target = session.options, session.target
-    offered = options.weight_bits is not None or options.plan is not None or target.weight_bits == 4
-    if offered or evidence.metric == "score" or evidence.loss <= WORTH_A_HINT or not target.holds_four_bits:
+    offered = options.weight_bits is not None or options.plan is not None or target.weight_bits < 8
+    if offered or evidence.metric == "score" or evidence.loss <= WORTH_A_HINT or 4 not in target.held_bits:
         return ()
     return ("kernels of four bits may lose less in as many bytes: try --weight_bits 4",)
 

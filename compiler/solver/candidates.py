@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from compiler.backend.targets.constraints import IN_FOUR_BITS
+from compiler.backend.targets.constraints import IN_FEW_BITS
 from compiler.backend.targets.target import Target
 from compiler.decompose.effort import Effort, effort_of
 from compiler.decompose.factors import Factors
-from compiler.decompose.four_bits import four_bit_chain, four_bits
+from compiler.decompose.few_bits import few_bit_chain, few_bits
 from compiler.decompose.metric import Metric
 from compiler.decompose.row_covariance import RowCovariance
 from compiler.decompose.svd import follow, regression_on_inputs, svd
@@ -24,11 +24,11 @@ from compiler.decompose.tucker2 import factors_of, input_basis, regress_on
 from compiler.decompose.tucker4 import assemble4, regress_on_vertical, vertical_basis
 from compiler.sparsity.prune import Pruner
 from compiler.sparsity.structures import STRUCTURES
-from compiler.types import DENSE, FOUR_BITS, Candidate, Choice, ConvSite
+from compiler.types import DENSE, FEW_BITS, Candidate, Choice, ConvSite
 
 AUTO_BLOCKS = ((2, 1), (1, 2), (2, 2), (4, 1), (4, 4))
 
-FOUR_BIT_SHARES = (0.1, 0.14, 0.2, 0.28, 0.36, 0.46, 0.58, 0.72, 0.9)  # of the dense weights, in a chain
+FEW_BIT_SHARES = (0.1, 0.14, 0.2, 0.28, 0.36, 0.46, 0.58, 0.72, 0.9)  # of the dense weights, in a chain
 
 Entry = tuple[Choice, float]
 
@@ -40,12 +40,12 @@ class Menu:
     chains: tuple[str, ...]  # of "tucker2", "tucker4"; either brings "svd" for 1×1 and Dense
     structures: tuple[tuple[str, tuple[int, int] | None], ...]  # (structure, block)
     hybrid: bool  # chains with a sparse branch beside them
-    four_bits: bool = False  # whole kernels of four bits a weight
+    few_bits: tuple[int, ...] = ()  # a weight, of whole kernels and short chains
 
 
 def menu_of(compression_type: str, pruning_structure: str, block_size: tuple[int, int], weight_bits: int = 8) -> Menu:
     """The menu that `--compression_type`, `--pruning_structure`, `--block_size` and `--weight_bits` stand for."""
-    four_bits = weight_bits == 4
+    few = tuple(bits for bits in FEW_BITS if bits >= weight_bits)
     structures: list[tuple[str, tuple[int, int] | None]]
     if pruning_structure == "auto":
         blocks = dict.fromkeys((block_size, *AUTO_BLOCKS))
@@ -54,12 +54,12 @@ def menu_of(compression_type: str, pruning_structure: str, block_size: tuple[int
         structures = [(pruning_structure, block_size if pruning_structure == "block" else None)]
     match compression_type:
         case "tucker":
-            return Menu(("tucker2",), (), hybrid=False, four_bits=four_bits)
+            return Menu(("tucker2",), (), hybrid=False, few_bits=few)
         case "tucker4":
-            return Menu(("tucker4",), (), hybrid=False, four_bits=four_bits)
+            return Menu(("tucker4",), (), hybrid=False, few_bits=few)
         case "spars":
-            return Menu((), tuple(structures), hybrid=False, four_bits=four_bits)
-    return Menu(("tucker2", "tucker4"), tuple(structures), hybrid=True, four_bits=four_bits)
+            return Menu((), tuple(structures), hybrid=False, few_bits=few)
+    return Menu(("tucker2", "tucker4"), tuple(structures), hybrid=True, few_bits=few)
 
 
 def candidates(site: ConvSite, kernel: np.ndarray, metric: Metric, target: Target, menu: Menu) -> tuple[Candidate, ...]:
@@ -75,8 +75,9 @@ def candidates(site: ConvSite, kernel: np.ndarray, metric: Metric, target: Targe
     if menu.hybrid and chains and branches:
         best = best_structures(site, branches, target, structures, effort.hybrid_structures)
         entries += hybrid_entries(site, kernel, metric, chains, best, effort)
-    if menu.four_bits and target.refusal(site, FOUR_BITS) is None:
-        entries += four_bit_entries(site, kernel, metric, chains)
+    for bits in menu.few_bits:
+        if target.refusal(site, Choice(bits=bits)) is None:
+            entries += few_bit_entries(site, kernel, metric, chains, bits)
     priced = [
         Candidate(choice, target.cost(site, choice), loss)
         for choice, loss in entries
@@ -199,15 +200,17 @@ def hybrid_entries(
                 yield Choice(choice.chain, choice.ranks, name, block, kept), sparse.loss
 
 
-def four_bit_entries(site: ConvSite, kernel: np.ndarray, metric: Metric, chains: Sequence[Entry]) -> Iterator[Entry]:
-    """The whole kernel in four bits, and a few chains along their front."""
-    yield FOUR_BITS, metric.loss(kernel - four_bits(kernel, metric))
+def few_bit_entries(
+    site: ConvSite, kernel: np.ndarray, metric: Metric, chains: Sequence[Entry], bits: int
+) -> Iterator[Entry]:
+    """The whole kernel in `bits` a weight, and a few chains along their front."""
+    yield Choice(bits=bits), metric.loss(kernel - few_bits(kernel, metric, bits))
     if isinstance(metric.sigma, RowCovariance):
         return
-    short = [entry for entry in chains if entry[0].chain in IN_FOUR_BITS]
-    for choice in chain_anchors(site, short, FOUR_BIT_SHARES):
-        rounded = four_bit_chain(cheap_chain(kernel, metric, choice), kernel, metric)
-        yield replace(choice, bits=4), metric.loss(kernel - rounded.reconstruct())
+    short = [entry for entry in chains if entry[0].chain in IN_FEW_BITS]
+    for choice in chain_anchors(site, short, FEW_BIT_SHARES):
+        rounded = few_bit_chain(cheap_chain(kernel, metric, choice), kernel, metric, bits)
+        yield replace(choice, bits=bits), metric.loss(kernel - rounded.reconstruct())
 
 
 def cheap_chain(kernel: np.ndarray, metric: Metric, choice: Choice) -> Factors:

@@ -15,7 +15,8 @@ is kept if the held-out inputs' outputs move less than under nearest rounding.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import keras
@@ -23,7 +24,7 @@ import numpy as np
 
 from compiler.datafree.patches import count_positions, is_wide, patch_size, patches, some_of
 from compiler.datafree.walk import walk
-from compiler.decompose.four_bits import LARGEST as FOUR_BITS
+from compiler.decompose.few_bits import largest_step
 from compiler.decompose.metric import DAMPING
 from compiler.decompose.round_to_grid import grid_of, nearest, round_to_grid
 from compiler.frontend.feed import feed
@@ -31,7 +32,7 @@ from compiler.frontend.graph import Call
 from compiler.frontend.inventory import site_of
 from compiler.frontend.rebuild import rebuild
 from compiler.surgery.streams import Pair, pairs, side
-from compiler.types import ConvSite
+from compiler.types import FEW_BITS, ConvSite
 
 INPUTS = 128  # means and covariances need no more
 ROWS_PER_FEATURE, LEAST_ROWS = 4, 8192  # patches that a covariance of d×d is taken over
@@ -44,21 +45,21 @@ def round_kernels(
     *,
     per_tensor_dense: bool,
     seed: int,
-    four_bits: frozenset[str] = frozenset(),
+    few_bits: Mapping[str, int] = MappingProxyType({}),
     keep: bool | None = None,
 ) -> tuple[keras.Model, bool]:
     """(The network with its kernels on the int8 grid, True), or (`model` itself, False) where that gains nothing.
 
-    `inputs` and `held_out`: one array (n, …) per model input. `per_tensor_dense`: a Dense has one scale. `four_bits`:
-    layers whose kernels lie on a grid of four bits and stay there (training may have moved them off: then they are put
-    back). `keep`: a saved plan's decision, taken as it is.
+    `inputs` and `held_out`: one array (n, …) per model input. `per_tensor_dense`: a Dense has one scale. `few_bits`:
+    layers whose kernels lie on a grid of so many bits and stay there (training may have moved them off: then they are
+    put back). `keep`: a saved plan's decision, taken as it is.
     """
-    model = on_four_bits(model, four_bits)
+    model = on_few_bits(model, few_bits)
     if keep is False:
         return model, False
     rounded = rebuild(model, {})
     weights = rounded_weights(
-        model, [x[:INPUTS] for x in inputs], per_tensor_dense=per_tensor_dense, four_bits=four_bits, seed=seed
+        model, [x[:INPUTS] for x in inputs], per_tensor_dense=per_tensor_dense, few_bits=few_bits, seed=seed
     )
     for name, own in weights.items():
         rounded.get_layer(name).set_weights(own)
@@ -66,7 +67,7 @@ def round_kernels(
         plain = rebuild(model, {})
         for layer in filter(is_rounded, plain.layers):
             kernel, *bias = layer.get_weights()
-            if layer.name in four_bits:
+            if layer.name in few_bits:
                 continue
             groups = as_groups(kernel, layer)
             grid = grid_of(groups, per_tensor=per_tensor_dense and isinstance(layer, keras.layers.Dense))
@@ -76,28 +77,34 @@ def round_kernels(
     return (rounded, True) if keep else (model, False)
 
 
-def four_bit_layers(model: keras.Model) -> frozenset[str]:
-    """The convolutions whose kernels lie on grids of four bits."""
-    names = []
+def few_bit_layers(model: keras.Model) -> dict[str, int]:
+    """The convolutions whose kernels lie on grids of fewer than eight bits, and of how many."""
+    found = {}
     for layer in model.layers:
         if type(layer) is keras.layers.Conv2D:
             groups = as_groups(layer.get_weights()[0], layer)
-            whole = groups / grid_of(groups, largest=FOUR_BITS)
-            if np.allclose(whole, np.rint(whole), atol=1e-3):
-                names.append(layer.name)
-    return frozenset(names)
+            held = [bits for bits in FEW_BITS if is_whole(groups / grid_of(groups, largest=largest_step(bits)))]
+            if held:
+                found[layer.name] = min(held)
+    return found
 
 
-def on_four_bits(model: keras.Model, layers: frozenset[str]) -> keras.Model:
-    """`model` with the kernels of `layers` on their grids of four bits, each weight on its nearest point."""
+def is_whole(steps: np.ndarray) -> bool:
+    """Whether all are integers, but for what float arithmetic leaves."""
+    return bool(np.allclose(steps, np.rint(steps), atol=1e-3))
+
+
+def on_few_bits(model: keras.Model, layers: Mapping[str, int]) -> keras.Model:
+    """`model` with the kernels of `layers` on their grids, each weight on its nearest point."""
     if not layers:
         return model
     found = rebuild(model, {})
-    for layer in (found.get_layer(name) for name in sorted(layers)):
+    for name, bits in sorted(layers.items()):
+        layer = found.get_layer(name)
         kernel, *bias = layer.get_weights()
         groups = as_groups(kernel, layer)
-        grid = grid_of(groups, largest=FOUR_BITS)
-        layer.set_weights([as_kernel(nearest(groups, grid, FOUR_BITS), kernel, layer), *bias])
+        grid = grid_of(groups, largest=largest_step(bits))
+        layer.set_weights([as_kernel(nearest(groups, grid, largest_step(bits)), kernel, layer), *bias])
     return found
 
 
@@ -127,7 +134,7 @@ def rounded_weights(
     *,
     per_tensor_dense: bool,
     seed: int,
-    four_bits: frozenset[str] = frozenset(),
+    few_bits: Mapping[str, int] = MappingProxyType({}),
 ) -> dict[str, list[np.ndarray]]:
     """[kernel] or [kernel, bias] by layer name; `model` is as it was at the end."""
     found: dict[str, list[np.ndarray]] = {}
@@ -145,7 +152,7 @@ def rounded_weights(
             per_tensor = per_tensor_dense and isinstance(layer, keras.layers.Dense)
             x = np.asarray(prefix_args[0])
             site = site_of(layer, [call])
-            stays = call.name in four_bits
+            stays = call.name in few_bits
             found[call.name] = [
                 kernel if stays else rounded_kernel(kernel, layer, site, x, bool(bias), per_tensor, seed)
             ]

@@ -26,6 +26,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from compiler.errors import BadInput
+from compiler.tflite.nibbles import unpack_nibbles
 
 IDENTIFIER = b"TFL3"
 DATA_ALIGNMENT = 16
@@ -125,15 +126,9 @@ def tensor_array(model: schema.ModelT, tensor: schema.TensorT) -> np.ndarray | N
     if data is None or len(data) == 0:
         return None
     if tensor.type == schema.TensorType.INT4:
-        return nibbles(np.asarray(data, np.uint8))[: math.prod(shape_of(tensor))].reshape(shape_of(tensor))
+        return unpack_nibbles(np.asarray(data, np.uint8))[: math.prod(shape_of(tensor))].reshape(shape_of(tensor))
     array = np.asarray(data, np.uint8).view(DTYPES[tensor.type])
     return array if tensor.sparsity is not None else array.reshape(shape_of(tensor))
-
-
-def nibbles(data: np.ndarray) -> np.ndarray:
-    """The signed four-bit values in bytes (n,), the low half of each first: int8 (2n,)."""
-    halves = np.stack([data & 0x0F, data >> 4], axis=1).ravel().astype(np.int8)
-    return np.where(halves > 7, halves - 16, halves).astype(np.int8)
 
 
 def shape_of(tensor: schema.TensorT) -> tuple[int, ...]:

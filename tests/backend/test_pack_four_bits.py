@@ -10,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from keras import layers
 
-from compiler.backend.pack_four_bits import four_bits, pack_four_bits, packed
+from compiler.backend.pack_four_bits import pack_four_bits, steps_of
 from compiler.backend.quantize import quantize
 from compiler.backend.shrink import shrink
 from compiler.backend.stored_bytes import macs, stored_bytes
 from compiler.backend.targets import TARGETS
 from compiler.backend.verify import Kernels, agreement, run
 from compiler.tflite import flatbuffer
+from compiler.tflite.nibbles import pack_nibbles, unpack_nibbles
 from tests.tools import XMOS
 
 X = np.random.default_rng(0).normal(size=(32, 6, 6, 5)).astype(np.float32)
@@ -99,9 +100,9 @@ def test_a_kernel_that_two_layers_read_stays(int8: bytes) -> None:
 
 @given(st.lists(st.integers(-7, 7), min_size=1, max_size=40))
 def test_steps_come_back(steps: list[int]) -> None:
-    n = np.array([7, *steps], np.int8)
-    assert np.array_equal(flatbuffer.nibbles(packed(n))[: len(n)], n)
-    found = four_bits(kernel_of(n * (127 / 7)))
+    n = np.array([7, 1, *steps], np.int8)  # 1: on the grid of 7 steps it is none
+    assert np.array_equal(unpack_nibbles(pack_nibbles(n))[: len(n)], n)
+    found = steps_of(kernel_of(n * (127 / 7)))
     assert found is not None
     assert np.array_equal(found[0].ravel(), n)
     np.testing.assert_allclose(found[1], 127 / 7)
@@ -112,10 +113,19 @@ def test_a_channel_of_a_coarser_scale_is_found_too(steps: list[int], largest: fl
     n = np.array([7, *steps], np.int8)
     quiet = np.rint(n * largest / 7)
     both = np.stack([kernel_of(n * (127 / 7))[0], kernel_of(quiet)[0]])
-    found = four_bits(both)
+    found = steps_of(both)
     assert found is not None
     assert np.array_equal(found[0][0].ravel(), n)
     assert np.abs(found[0][1].ravel() * found[1][1] - quiet).max() <= 1
+
+
+@given(st.lists(st.integers(-3, 3), min_size=1, max_size=40))
+def test_steps_of_three_bits_come_back(steps: list[int]) -> None:
+    n = np.array([3, 1, *steps], np.int8)
+    found = steps_of(kernel_of(n * (127 / 3)))
+    assert found is not None
+    assert np.array_equal(found[0].ravel(), n)
+    np.testing.assert_allclose(found[1], 127 / 3)
 
 
 def kernel_of(values: np.ndarray) -> np.ndarray:
@@ -125,7 +135,7 @@ def kernel_of(values: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("value", [1, 17, 19, 126, -128])
 def test_other_values_are_no_steps(value: int) -> None:
-    assert four_bits(kernel_of(np.array([0, 127, value]))) is None
+    assert steps_of(kernel_of(np.array([0, 127, value]))) is None
 
 
 def test_a_channel_beside_a_huge_bias_keeps_it() -> None:

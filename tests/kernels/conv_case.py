@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from kernels.reference.bitmap import pack_bitmap
 from kernels.reference.block import pack_block
+from kernels.reference.coded import HIGHEST, LOWEST, pack_coded
 from kernels.reference.conv2d import conv2d, fold_bias
 from kernels.reference.depthwise import depthwise
-from kernels.reference.nibbles import HIGHEST, LOWEST, pack_nibbles
 from kernels.reference.requantize import quantize_multiplier
 from kernels.reference.window import Window
 from tests.kernels.clib import Conv2D, Kept
@@ -96,8 +96,8 @@ class ConvCase:
     def struct(self, library: ctypes.CDLL, kernel: str, kept: Kept, block: tuple[int, int] | None = None) -> Conv2D:
         """The C struct for one of the row kernels; `kept` owns the arrays it points to."""
         weights, bitmap = self.weights, np.zeros(0, np.uint8)
-        if kernel == "conv2d_nibbles_s8":
-            weights = pack_nibbles(self.weights)
+        if kernel == "conv2d_coded_s8":
+            bitmap, weights = pack_coded(self.weights)
         if kernel == "conv2d_sparse_bitmap_s8":
             bitmap, weights = pack_bitmap(self.weights)
         if kernel == "conv2d_sparse_block_s8":

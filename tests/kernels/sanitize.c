@@ -61,8 +61,17 @@ static conv2d_params random_conv(conv2d_row_s8 *row, int32_t h, int32_t w, int32
     conv.bias = bias, conv.multiplier = multiplier, conv.shift = shift;
 
     int32_t kept = k_h * k_w * (row == depthwise_s8 ? c_out : c * c_out);
-    if (row == conv2d_nibbles_s8) {
-        kept = k_h * k_w * c_out * ((c + 1) / 2);
+    if (row == conv2d_coded_s8) { /* 16 codes of four bits, whose values any bits are, or 1 + 2 + 4 + 4 of 1 to 4 */
+        uint8_t *lengths = calloc(1, 8);
+        const int32_t even = pick(0, 1);
+        for (int32_t i = 0; i < 8; i++) {
+            lengths[i] = even ? 0x44 : 0;
+        }
+        if (!even) {
+            lengths[0] = 0x21, lengths[3] = 0x40, lengths[7] = 0x43;
+        }
+        conv.bitmap = lengths;
+        kept = (k_h * k_w * c_out * c + 1) / 2 + 2;
     }
     if (row == conv2d_sparse_bitmap_s8 || row == conv2d_sparse_block_s8) {
         const int32_t blocked = row == conv2d_sparse_block_s8;
@@ -208,7 +217,7 @@ static void try_others(void)
 int main(void)
 {
     conv2d_row_s8 *const rows[] = {
-        conv2d_dense_s8, conv2d_1x1_s8, depthwise_s8, conv2d_nibbles_s8, conv2d_sparse_bitmap_s8,
+        conv2d_dense_s8, conv2d_1x1_s8, depthwise_s8, conv2d_coded_s8, conv2d_sparse_bitmap_s8,
         conv2d_sparse_block_s8};
 
     for (int32_t i = 0; i < 300; i++) {

@@ -58,11 +58,11 @@ def test_depthwise_kernels_agree(c: ctypes.CDLL) -> None:
     check()
 
 
-def test_nibble_kernel_agrees(c: ctypes.CDLL) -> None:
+def test_coded_kernel_agrees(c: ctypes.CDLL) -> None:
     @settings(max_examples=150, deadline=None)
     @given(case=conv_cases(four_bits=True))
     def check(case: ConvCase) -> None:
-        assert np.array_equal(by_c(c, case, "conv2d_nibbles_s8"), case.expected())
+        assert np.array_equal(by_c(c, case, "conv2d_coded_s8"), case.expected())
         if case.padding:
             assert np.array_equal(run(case.tflite(), case.x)[0], case.expected())
 

@@ -51,7 +51,7 @@ def conv_node(case: ConvCase) -> Conv:
         ("conv2d_dense_s8", {}),
         ("conv2d_1x1_s8", {"pointwise": True}),
         ("depthwise_s8", {"depthwise": True}),
-        ("conv2d_nibbles_s8", {"four_bits": True}),
+        ("conv2d_coded_s8", {"four_bits": True}),
         ("conv2d_sparse_bitmap_s8", {"density": 0.3}),
         ("conv2d_sparse_block_s8", {"density": 0.3}),
     ],

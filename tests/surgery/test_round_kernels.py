@@ -9,6 +9,7 @@ from ai_edge_litert.interpreter import Interpreter
 from keras import layers
 
 from compiler.backend.quantize import quantize
+from compiler.decompose.few_bits import largest_step
 from compiler.decompose.round_to_grid import grid_of
 from compiler.surgery.round_kernels import as_groups, is_rounded, round_kernels, second_moments
 from compiler.types import ConvSite
@@ -118,18 +119,19 @@ def test_moments_of_a_depthwise_layer_are_those_of_each_channel() -> None:
     assert whole.shape == (1, 27, 27)
 
 
+@pytest.mark.parametrize("bits", [4, 3])
 @pytest.mark.parametrize("keep", [True, False])
-def test_kernels_of_four_bits_stay_on_their_grid(x: np.ndarray, keep: bool) -> None:
+def test_kernels_of_few_bits_stay_on_their_grid(x: np.ndarray, keep: bool, bits: int) -> None:
     model = network()
     rounded, _ = round_kernels(
-        model, [x], [x[:8]], per_tensor_dense=False, seed=0, four_bits=frozenset({"shared"}), keep=keep
+        model, [x], [x[:8]], per_tensor_dense=False, seed=0, few_bits={"shared": bits}, keep=keep
     )
     for name, on_grid in (("shared", True), ("conv", False)):
         groups = as_groups(rounded.get_layer(name).get_weights()[0], rounded.get_layer(name))
-        whole = groups / grid_of(groups, largest=7)
+        whole = groups / grid_of(groups, largest=largest_step(bits))
         assert np.allclose(whole, np.rint(whole), atol=1e-3) is on_grid
     again, _ = round_kernels(
-        rounded, [x], [x[:8]], per_tensor_dense=False, seed=0, four_bits=frozenset({"shared"}), keep=True
+        rounded, [x], [x[:8]], per_tensor_dense=False, seed=0, few_bits={"shared": bits}, keep=True
     )
     np.testing.assert_allclose(
         again.get_layer("shared").get_weights()[0], rounded.get_layer("shared").get_weights()[0], rtol=1e-6

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from compiler.backend.pack_four_bits import packed
 from compiler.backend.sparsify import sparsify
 from compiler.errors import BadInput, UnsupportedModel
 from compiler.tflite import flatbuffer
+from compiler.tflite.nibbles import pack_nibbles
 from compiler.tflite.source import Source, read_source
 from tests.backend.networks import conv_file
 
@@ -81,7 +81,7 @@ def test_kernels_of_four_bits_are_read() -> None:
     steps = np.clip(KERNEL, -7, 7)
     model = flatbuffer.read(conv_file(steps))
     kernel = flatbuffer.subgraph(model).tensors[1]
-    kernel.type, kernel.buffer = schema.TensorType.INT4, flatbuffer.add_buffer(model, packed(steps))
+    kernel.type, kernel.buffer = schema.TensorType.INT4, flatbuffer.add_buffer(model, pack_nibbles(steps))
     [small] = read_source(flatbuffer.write(model)).operators
     [large] = read_source(conv_file(steps)).operators
     np.testing.assert_array_equal(small.constant(1, "weights"), large.constant(1, "weights"))

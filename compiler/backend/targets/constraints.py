@@ -8,7 +8,7 @@ from __future__ import annotations
 from compiler.types import Choice, ConvSite
 
 GRID = 4
-IN_FOUR_BITS = ("dense", "svd", "tucker2")
+IN_FEW_BITS = ("dense", "svd", "tucker2")
 RANK_NAMES = {"svd": ("r",), "tucker2": ("r_in", "r_out"), "tucker4": ("r_in", "r_mid", "r_out")}
 
 
@@ -50,20 +50,27 @@ def dense_layer_is_not_stored_sparse(site: ConvSite, choice: Choice) -> str | No
 
 
 def weights_have_eight_bits(site: ConvSite, choice: Choice) -> str | None:
-    """Kernels have to be int8: the target's tool does not take four bits a weight."""
+    """Kernels have to be int8: the target's tool does not take fewer bits a weight."""
     if choice.bits == 8:
         return None
     return f"Layer '{site.name}' asks for {choice.bits} bits: use 8, or --target mobile, cortex_m or c."
 
 
-def four_bits_are_of_convolutions(site: ConvSite, choice: Choice) -> str | None:
-    """Four bits a weight are for convolutions, whole or in a chain of 1×1, k×k and 1×1, without a sparse branch,
-    that are called once: LiteRT and TFLite Micro expand kernels of CONV_2D, the emitted C reads them as they are."""
+def weights_have_eight_or_four_bits(site: ConvSite, choice: Choice) -> str | None:
+    """Kernels have eight or four bits a weight: the TFLite format stores nothing between."""
+    if choice.bits in (8, 4):
+        return None
+    return f"Layer '{site.name}' asks for {choice.bits} bits: use 4, or --target c."
+
+
+def few_bits_are_of_convolutions(site: ConvSite, choice: Choice) -> str | None:
+    """Fewer than eight bits a weight are for convolutions, whole or in a chain of 1×1, k×k and 1×1, without a sparse
+    branch, that are called once: LiteRT and TFLite Micro expand kernels of CONV_2D, the emitted C decodes them."""
     if choice.bits == 8:
         return None
     if site.calls > 1:
         return f"Layer '{site.name}' is shared by {site.calls} calls and asks for {choice.bits} bits: use 8."
-    if site.kind == "conv" and choice.structure is None and choice.chain in IN_FOUR_BITS:
+    if site.kind == "conv" and choice.structure is None and choice.chain in IN_FEW_BITS:
         return None
     branch = "" if choice.structure is None else f" with {choice.structure}"
     return f"Layer '{site.name}' ({site.kind}, {choice.chain}{branch}) asks for {choice.bits} bits: use 8."

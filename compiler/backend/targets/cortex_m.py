@@ -10,10 +10,11 @@ from compiler.backend.stored_bytes import stored_bytes
 from compiler.backend.targets.agreement import Agreement, compare
 from compiler.backend.targets.constraints import (
     GRID,
-    four_bits_are_of_convolutions,
+    few_bits_are_of_convolutions,
     kept_on_grid,
     ranks_on_grid,
     structure_is_dense_when_emitted,
+    weights_have_eight_or_four_bits,
 )
 from compiler.backend.targets.graph import Graph, output_steps, read_graph, without_softmax
 from compiler.backend.targets.latency import CORTEX_M7, Processor
@@ -38,7 +39,8 @@ class CortexM(Target):
         structure_is_dense_when_emitted,
         ranks_on_grid,
         kept_on_grid,
-        four_bits_are_of_convolutions,
+        few_bits_are_of_convolutions,
+        weights_have_eight_or_four_bits,
     )
     processor: ClassVar[Processor] = CORTEX_M7
     arena_evidence: ClassVar[str] = (

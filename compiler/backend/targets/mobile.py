@@ -17,7 +17,11 @@ from compiler.backend.sparsify import OVERHEAD_BYTES
 from compiler.backend.stored_bytes import stored_bytes
 from compiler.backend.targets.agreement import Agreement, compare
 from compiler.backend.targets.arena import expanded_bytes, live_tensors, packed_bytes
-from compiler.backend.targets.constraints import dense_layer_is_not_stored_sparse, four_bits_are_of_convolutions
+from compiler.backend.targets.constraints import (
+    dense_layer_is_not_stored_sparse,
+    few_bits_are_of_convolutions,
+    weights_have_eight_or_four_bits,
+)
 from compiler.backend.targets.cost import Emitted
 from compiler.backend.targets.graph import output_steps, read_graph, without_softmax
 from compiler.backend.targets.latency import XNNPACK, Processor
@@ -38,7 +42,8 @@ class Mobile(Target):
     packages: ClassVar[tuple[str, ...]] = ("ai-edge-litert",)
     constraints: ClassVar[tuple[Constraint, ...]] = (
         dense_layer_is_not_stored_sparse,
-        four_bits_are_of_convolutions,
+        few_bits_are_of_convolutions,
+        weights_have_eight_or_four_bits,
     )
     processor: ClassVar[Processor] = XNNPACK
     sparse_storage: ClassVar[bool] = True

@@ -35,7 +35,7 @@ from compiler.backend.targets.samples import Inputs
 from compiler.backend.targets.tool import missing
 from compiler.errors import BadInput, UnsupportedLayer
 from compiler.result import TargetFigures
-from compiler.types import DENSE, FOUR_BITS, Choice, ConvSite, Cost
+from compiler.types import DENSE, FEW_BITS, Choice, ConvSite, Cost
 
 Constraint = Callable[[ConvSite, Choice], str | None]
 """A rule of a target. Its docstring is the sentence that users read; it returns None where a choice keeps it, else
@@ -119,15 +119,16 @@ class Target(ABC):
             )
 
     @property
-    def holds_four_bits(self) -> bool:
-        """Whether the target runs convolutions of four bits a weight."""
-        return self.breaks(ANY_SITE, FOUR_BITS) is None
+    def held_bits(self) -> tuple[int, ...]:
+        """Of a weight, the numbers of bits that the target runs convolutions of, 8 first."""
+        return tuple(bits for bits in (8, *FEW_BITS) if self.breaks(ANY_SITE, Choice(bits=bits)) is None)
 
     def refuse_bits(self, bits: int) -> None:
         """Raise BadInput with the reason unless the target runs convolutions of so many bits a weight."""
         broken = self.breaks(ANY_SITE, Choice(bits=bits))
         if broken is not None:
-            raise BadInput(f"--weight_bits {bits}: target {self.name}: {sentence(broken[0])} Use 8.")
+            held = " or ".join(map(str, self.held_bits))
+            raise BadInput(f"--weight_bits {bits}: target {self.name}: {sentence(broken[0])} Use {held}.")
 
     def breaks(self, site: ConvSite, choice: Choice) -> tuple[Constraint, str] | None:
         """The first constraint that the choice breaks, and how; None if it keeps all."""

@@ -12,7 +12,7 @@ from compiler.backend.targets.arena import expanded_bytes, live_tensors
 from compiler.backend.targets.graph import Graph, read_graph
 from compiler.backend.targets.plain_c import PlainC
 from compiler.backend.targets.rewrite import local_graph, match_sites, rewrite
-from compiler.types import DENSE, FOUR_BITS, Choice, ConvSite
+from compiler.types import DENSE, Choice, ConvSite
 from tests.backend.networks import conv_file
 from tests.backend.targets.int8_network import Int8Network, residual_network
 
@@ -151,6 +151,6 @@ def test_a_kernel_that_is_stored_sparse_is_constant_to_its_operator_alone() -> N
 
 def test_a_microcontroller_unpacks_a_kernel_of_four_bits_in_its_arena() -> None:
     graph = network(lambda built: built.conv(24, 3, stride=2))
-    plan = {1: (SITE, FOUR_BITS)}
+    plan = {1: (SITE, Choice(bits=4))}
     more = {t.name: t.estimate_arena(rewrite(graph, plan, t)) - t.estimate_arena(graph) for t in (CORTEX_M, MOBILE)}
     assert more == {"cortex_m": pytest.approx(SITE.weights, abs=64), "mobile": 0}

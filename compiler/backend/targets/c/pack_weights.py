@@ -1,5 +1,5 @@
-"""How the weights of a convolution are stored: dense, in nibbles, with a bitmap, or in blocks; whatever takes least
-flash."""
+"""How the weights of a convolution are stored: dense, in a prefix code, with a bitmap, or in blocks; whatever takes
+least flash."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from kernels.reference.bitmap import bitmap_bytes, pack_bitmap
 from kernels.reference.block import block_bytes, count_blocks, pack_block
-from kernels.reference.nibbles import HIGHEST, LOWEST, pack_nibbles
+from kernels.reference.coded import fits, pack_coded
 
 BLOCKS = (
     *((4, 4), (8, 4), (4, 8), (8, 8), (16, 1), (1, 16), (8, 1), (1, 8), (4, 1), (1, 4)),
@@ -48,9 +48,10 @@ class Packed:
         return cls("depthwise_s8", {"weights": weights})
 
     @classmethod
-    def nibbles(cls, weights: np.ndarray) -> Packed:
+    def coded(cls, weights: np.ndarray) -> Packed:
         """OHWI, of values that four bits hold."""
-        return cls("conv2d_nibbles_s8", {"weights": pack_nibbles(weights)})
+        lengths, codes = pack_coded(weights)
+        return cls("conv2d_coded_s8", {"weights": codes, "bitmap": lengths})
 
     @classmethod
     def bitmap(cls, weights: np.ndarray) -> Packed:
@@ -71,8 +72,8 @@ def smallest(weights: np.ndarray, dense: Packed, most_kept: float) -> Packed:
     """The smallest form of OHWI weights; sparse only if at most that share of them is kept, since a kept weight takes
     about twice the instructions of a dense one."""
     c_out, k_h, k_w, c_in = weights.shape
-    if weights.size and weights.min() >= LOWEST and weights.max() <= HIGHEST:
-        dense = Packed.nibbles(weights)
+    if fits(weights):
+        dense = min(dense, Packed.coded(weights), key=lambda packed: packed.nbytes)
     kept = np.count_nonzero(weights)
     if kept > most_kept * weights.size:
         return dense

@@ -1,6 +1,8 @@
-"""Kernels on grids of 15 steps, so that four bits hold a weight.
+"""Kernels on grids of 15 or 7 steps, so that four or three bits hold a weight.
 
-    minimise ½ tr(Γ Δᵀ Σ Δ),  Δ = K − s·n     over n in −7 … 7 and one scale s an output channel
+    minimise ½ tr(Γ Δᵀ Σ Δ),  Δ = K − s·n     over n in −N … N and one scale s an output channel
+
+    N = 7 of four bits, 3 of three: the lowest value is left out, as TFLite's symmetric int8 leaves out −128
 
 Rounding to so few steps is where the inputs' covariance pays most (`round_to_grid`). The scale that the largest weight
 asks for is rarely the best: clipping a few weights makes the steps finer for all others. So a few clipped grids are
@@ -26,16 +28,20 @@ from compiler.decompose.regression import factor_gram
 from compiler.decompose.round_to_grid import grid_of, nearest, round_to_grid
 from compiler.decompose.row_covariance import RowCovariance
 
-LARGEST = 7  # steps; −8 is left out, as TFLite's symmetric int8 leaves out −128
-CLIPPED = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)  # of the largest weight
+CLIPPED = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.43, 0.36)  # of the largest weight
 
 
-def four_bits(kernel: np.ndarray, metric: Metric) -> np.ndarray:
-    """The HWIO `kernel` on its grid; every output channel reaches step 7 or is zero, which tells the grid again."""
-    return on_grid(kernel.reshape(-1, kernel.shape[-1]), metric.sigma).reshape(kernel.shape)
+def largest_step(bits: int) -> int:
+    """N of a grid that `bits` hold."""
+    return 2 ** (bits - 1) - 1
 
 
-def four_bit_chain(factors: Factors, kernel: np.ndarray, metric: Metric) -> Factors:
+def few_bits(kernel: np.ndarray, metric: Metric, bits: int) -> np.ndarray:
+    """The HWIO `kernel` on its grid; every output channel reaches step N or is zero, which tells the grid again."""
+    return on_grid(kernel.reshape(-1, kernel.shape[-1]), metric.sigma, bits).reshape(kernel.shape)
+
+
+def few_bit_chain(factors: Factors, kernel: np.ndarray, metric: Metric, bits: int) -> Factors:
     """A chain of "first", "core" and "last", each where it is there, on their grids: loud alike between them, as near
     to `kernel` as in order they come."""
     assert not isinstance(metric.sigma, RowCovariance), "a chain is rounded with Σ whole"
@@ -46,7 +52,7 @@ def four_bit_chain(factors: Factors, kernel: np.ndarray, metric: Metric) -> Fact
     wanted: np.ndarray | None = None  # what the chain so far puts out, before rounding
     for index, (role, factor) in enumerate(chain):
         if role == "first":
-            small = on_grid(factor[0, 0], channel_gram(metric.sigma, c_in))
+            small = on_grid(factor[0, 0], channel_gram(metric.sigma, c_in), bits)
             gram, mapped = through(small, metric.sigma, k_h * k_w)
             rounded.append((role, small[None, None]))
             wanted = np.matmul(factor[0, 0], chain[index + 1][1].reshape(k_h * k_w, factor.shape[-1], -1))
@@ -57,7 +63,7 @@ def four_bit_chain(factors: Factors, kernel: np.ndarray, metric: Metric) -> Fact
             own = solve(gram, mapped @ flat)
         elif wanted is not None:
             own = solve(gram, mapped @ wanted.reshape(len(flat), -1))
-        small = on_grid(own.astype(factor.dtype), gram)
+        small = on_grid(own.astype(factor.dtype), gram, bits)
         rounded.append((role, small.reshape(factor.shape)))
         mapped = small.T @ mapped
         gram = small.T @ gram @ small
@@ -82,20 +88,20 @@ def solve(gram: np.ndarray, right: np.ndarray) -> np.ndarray:
     return scipy.linalg.cho_solve((factor_gram(gram), True), right)
 
 
-def on_grid(kernel: np.ndarray, sigma: np.ndarray | RowCovariance) -> np.ndarray:
+def on_grid(kernel: np.ndarray, sigma: np.ndarray | RowCovariance, bits: int) -> np.ndarray:
     """A kernel (d, c) on its grids, one a column, for inputs of covariance `sigma`."""
-    groups = kernel[None]
-    scale = best_scale(groups, sigma)
+    groups, largest = kernel[None], largest_step(bits)
+    scale = best_scale(groups, sigma, largest)
     if isinstance(sigma, RowCovariance):  # no d×d matrix
-        return nearest(groups, scale, LARGEST)[0]
-    return round_to_grid(groups, sigma[None], scale, largest=LARGEST)[0]
+        return nearest(groups, scale, largest)[0]
+    return round_to_grid(groups, sigma[None], scale, largest=largest)[0]
 
 
-def best_scale(groups: np.ndarray, sigma: np.ndarray | RowCovariance) -> np.ndarray:
+def best_scale(groups: np.ndarray, sigma: np.ndarray | RowCovariance, largest: int) -> np.ndarray:
     """s (1, 1, c) of a kernel (1, d, c): of the clipped grids, the one that nearest rounding loses least on."""
-    widest = grid_of(groups, largest=LARGEST)
+    widest = grid_of(groups, largest=largest)
     errors = []
     for share in CLIPPED:
-        change = (nearest(groups, share * widest, LARGEST) - groups)[0]
+        change = (nearest(groups, share * widest, largest) - groups)[0]
         errors.append(np.sum(change * (sigma @ change), axis=0))
     return np.asarray(CLIPPED, groups.dtype)[np.argmin(errors, axis=0)] * widest

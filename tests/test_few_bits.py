@@ -16,7 +16,7 @@ from compiler.options import Options
 from compiler.pipeline import compress
 from compiler.result import Result
 from compiler.run.plan_json import read_plan
-from compiler.types import FOUR_BITS, ConvSite
+from compiler.types import Choice, ConvSite
 from tests.tiny import run, save_tiny
 from tests.tools import XMOS
 
@@ -25,7 +25,7 @@ MENU: dict[str, Any] = {"compression_type": "spars", "pruning_structure": "filte
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("four_bits")
+    folder = tmp_path_factory.mktemp("few_bits")
     save_tiny(folder)
     return folder
 
@@ -104,7 +104,7 @@ def test_a_microcontroller_runs_it(folder: Path) -> None:
 def test_emitted_c_reads_it_as_it_is(folder: Path) -> None:
     result = compress(options(folder, "c4", target="c", weight_bits=None))  # by itself
     assert any(layer.bits == 4 for layer in result.layers)
-    assert "conv2d_nibbles_s8.c" in {path.name for path in (folder / "c4.c").iterdir()}
+    assert "conv2d_coded_s8.c" in {path.name for path in (folder / "c4.c").iterdir()}
     assert result.kept <= 0.65
     assert result.on_target is not None
     assert result.on_target.compressed.max_lsb == 0
@@ -116,8 +116,13 @@ def test_targets_that_have_no_kernel_for_it_say_so(folder: Path, target: str) ->
         compress(replace(options(folder, target), target=target))
 
 
+def test_three_bits_are_for_emitted_c(folder: Path) -> None:
+    with pytest.raises(BadInput, match=r"^--weight_bits 3: target mobile: Kernels have eight or four .* Use 8 or 4\.$"):
+        compress(options(folder, "three", weight_bits=3))
+
+
 def test_other_numbers_are_refused(folder: Path) -> None:
-    with pytest.raises(BadInput, match=r"^--weight_bits is 2; use one of 8, 4\.$"):
+    with pytest.raises(BadInput, match=r"^--weight_bits is 2; use one of 8, 4, 3\.$"):
         options(folder, "two", weight_bits=2)
 
 
@@ -125,7 +130,7 @@ def test_a_shared_layer_keeps_its_eight_bits() -> None:
     """Two operators read its kernel, which is stored once."""
     site = ConvSite("conv", "conv", (3, 3), 16, 16)
     for name in ("mobile", "cortex_m", "c"):
-        assert TARGETS[name].refusal(site, FOUR_BITS) is None
-        said = TARGETS[name].refusal(replace(site, calls=2), FOUR_BITS)
+        assert TARGETS[name].refusal(site, Choice(bits=4)) is None
+        said = TARGETS[name].refusal(replace(site, calls=2), Choice(bits=4))
         assert said is not None
         assert "is shared by 2 calls" in said
