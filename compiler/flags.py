@@ -54,7 +54,7 @@ UNSET = {  # what a flag that isn't given means
     "jobs": "all",
     "max_arena_bytes": "the original's, where that can be had",
     "max_file_bytes": "the original's, where that can be had",
-    "weight_bits": "3 for --target c, else 8",
+    "weight_bits": "3 for --target ethos_u and c, 4 for cortex_m, else 8",
 }
 
 COMPRESS = "Compress a trained Keras CNN into a verified int8 TFLite file. No training data is needed."

@@ -26,7 +26,7 @@ def emit(
     """The int8 TFLite of `model` as `target` wants it. `calibration`: one array (n, …) per model input. `few_bits`:
     kernels that four bits hold are stored so."""
     tflite = quantize(model, calibration, io=io, per_tensor_dense=target.per_tensor_dense)
-    if few_bits:
+    if few_bits and target.packs_four_bits:
         tflite = pack_four_bits(tflite, or_sparse=target.sparse_storage)
     if target.sparse_storage:
         tflite = sparsify(tflite, blocks)

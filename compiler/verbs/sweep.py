@@ -116,7 +116,7 @@ def sweep_parser() -> argparse.ArgumentParser:
     add_limit_flags(parser)
     parser.add_argument(
         "--weight_bits", type=int, choices=WEIGHT_BITS,
-        help="kernels may be stored in so few, too [default: 3 for c, else 8; example: --weight_bits 4]",
+        help="kernels may be stored in so few, too [default: the target's; example: --weight_bits 4]",
     )  # fmt: skip
     parser.add_argument(
         "--recover", choices=RECOVERIES, help="win accuracy back [default: none; example: --recover synthetic]"

@@ -52,7 +52,7 @@ def test_rows_are_every_combination_once(asked: Options) -> None:
     )
     assert len(found) == 2 * 2 * (2 + 1)  # no structure changes tucker
     names = {name_of(row) for row in found}
-    assert {"net-hybrid-block4x4-p50-w8a8-mobile", "net-tucker-p30-w8a8-cortex_m"} <= names
+    assert {"net-hybrid-block4x4-p50-w8a8-mobile", "net-tucker-p30-w4a8-cortex_m"} <= names
     assert len({row.output_path for row in found}) == len(found)
 
 

@@ -53,19 +53,19 @@ def weights_have_eight_bits(site: ConvSite, choice: Choice) -> str | None:
     """Kernels have to be int8: the target's tool does not take fewer bits a weight."""
     if choice.bits == 8:
         return None
-    return f"Layer '{site.name}' asks for {choice.bits} bits: use 8, or --target mobile, cortex_m or c."
+    return f"Layer '{site.name}' asks for {choice.bits} bits: use 8, or --target mobile, cortex_m, ethos_u or c."
 
 
 def weights_have_eight_or_four_bits(site: ConvSite, choice: Choice) -> str | None:
     """Kernels have eight or four bits a weight: the TFLite format stores nothing between."""
     if choice.bits in (8, 4):
         return None
-    return f"Layer '{site.name}' asks for {choice.bits} bits: use 4, or --target c."
+    return f"Layer '{site.name}' asks for {choice.bits} bits: use 4, or --target ethos_u or c."
 
 
 def few_bits_are_of_convolutions(site: ConvSite, choice: Choice) -> str | None:
     """Fewer than eight bits a weight are for convolutions, whole or in a chain of 1×1, k×k and 1×1, without a sparse
-    branch, that are called once: LiteRT and TFLite Micro expand kernels of CONV_2D, the emitted C decodes them."""
+    branch, that are called once: LiteRT and TFLite Micro expand such kernels of CONV_2D, the emitted C decodes them."""
     if choice.bits == 8:
         return None
     if site.calls > 1:

@@ -48,6 +48,7 @@ class CortexM(Target):
         "networks. On ResNet-20, ResNet-8, DS-CNN and MobileNetV1 (wake words) within 0.2 % of the host interpreter's."
     )
     per_tensor_dense: ClassVar[bool] = True
+    weight_bits: ClassVar[int] = 4
     expands_in_arena: ClassVar[bool] = True
 
     def rank_grid(self, rank: str, channels: int, *, fast: bool = False) -> int:

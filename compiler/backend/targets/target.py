@@ -68,7 +68,8 @@ class Target(ABC):
     arena_evidence: ClassVar[str] = "The live tensors packed largest first, as LiteRT does."  # how good the estimate is
     per_tensor_dense: ClassVar[bool] = False  # one scale for each FULLY_CONNECTED kernel
     weight_bits: ClassVar[int] = 8  # the fewest that are offered unless a run says otherwise
-    expands_in_arena: ClassVar[bool] = False  # kernels of four bits, each for the time it runs
+    packs_four_bits: ClassVar[bool] = True  # kernels of few bits become TFLite's INT4; else they stay int8
+    expands_in_arena: ClassVar[bool] = False  # such kernels, each for the time it runs
     sparse_storage: ClassVar[bool] = False  # the file may hold kernels in TFLite's sparse encoding
     selects_by: ClassVar[str] = "gather"  # "gather" (GATHER, PAD) or "conv" (a 1×1 convolution of zeros and ones)
     io: ClassVar[tuple[str, ...]] = ("int8", "uint8", "float")  # types of inputs and outputs that it runs
