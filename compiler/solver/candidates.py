@@ -267,13 +267,14 @@ def chain_beside(kernel: np.ndarray, metric: Metric, choice: Choice) -> Callable
 
 
 def pareto(priced: Sequence[Candidate]) -> tuple[Candidate, ...]:
-    """Candidates that no other matches in weight bytes, file bytes and MACs while losing no more, and "dense", which
-    a choice without loss may match where channels are dead."""
+    """Candidates that no other matches in weight bytes, file bytes, MACs and bits, which may cost time, while losing no
+    more; and "dense", which a choice without loss may match where channels are dead."""
     order = sorted(priced, key=lambda c: (c.predicted_loss, c.cost.weight_bytes, c.cost.file_bytes, c.cost.macs))
     kept: list[Candidate] = []
-    costs = np.empty((0, 3))
+    costs = np.empty((0, 4))
     for candidate in order:
-        own = np.array([candidate.cost.weight_bytes, candidate.cost.file_bytes, candidate.cost.macs])
+        few = candidate.choice.bits < 8
+        own = np.array([candidate.cost.weight_bytes, candidate.cost.file_bytes, candidate.cost.macs, few])
         if candidate.choice.is_dense or not np.any(np.all(costs <= own, axis=1)):
             kept.append(candidate)
             costs = np.vstack([costs, own])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -172,6 +173,14 @@ def test_dense_stays_where_a_cheaper_choice_loses_nothing() -> None:
     dead = Candidate(Choice("none", (), "channel", None, 4), Cost(4, 4, 4), 0.0)
     whole = Candidate(DENSE, Cost(5, 5, 5), 0.0)
     assert pareto([whole, dead]) == (dead, whole)
+
+
+def test_few_bits_never_push_eight_off_the_menu() -> None:
+    """They may take longer, so a bound on time has to find the others."""
+    few = Candidate(Choice(bits=4), Cost(5, 5, 5), 1.0)
+    eight = Candidate(Choice("tucker2", (2, 2)), Cost(6, 6, 6), 2.0)
+    assert pareto([few, eight]) == (few, eight)
+    assert pareto([replace(few, choice=DENSE), eight]) == (replace(few, choice=DENSE),)
 
 
 def test_pareto_keeps_one_of_equals_and_whatever_is_cheaper_in_one_unit() -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 
 from compiler.tflite import flatbuffer
 
@@ -16,7 +17,8 @@ CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CO
 
 @dataclass(frozen=True, slots=True)
 class TensorInfo:
-    """shape with 1 for a free batch; `scale` 0 where it is not quantized, the first of several where per channel."""
+    """shape with 1 for a free batch; `scale` 0 where it is not quantized, the first of several where per channel;
+    `bits` of a stored value where they are fewer than those of `dtype`, else 0."""
 
     name: str
     shape: tuple[int, ...]
@@ -24,6 +26,7 @@ class TensorInfo:
     constant: bool
     scale: float = 0.0
     zero_point: int = 0
+    bits: int = 0
 
     @property
     def elements(self) -> int:
@@ -76,7 +79,8 @@ def read_graph(tflite: bytes) -> Graph:
         shape = tuple(max(1, n) for n in flatbuffer.shape_of(tensor))
         dtype = flatbuffer.DTYPES.get(tensor.type, np.dtype("i1"))
         scale, zero_point = quantization_of(tensor)
-        tensors.append(TensorInfo(flatbuffer.text(tensor.name), shape, dtype, index not in made, scale, zero_point))
+        name, bits = flatbuffer.text(tensor.name), 4 if tensor.type == schema.TensorType.INT4 else 0
+        tensors.append(TensorInfo(name, shape, dtype, index not in made, scale, zero_point, bits))
     operators = []
     for code, op in flatbuffer.operators(model):
         inputs = tuple(int(index) for index in op.inputs if index >= 0)

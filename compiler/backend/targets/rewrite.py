@@ -147,10 +147,11 @@ class Rewriting:
     def convolve(self, source: int, conv: Emitted, size: tuple[int, ...], into: int | None) -> int:
         k_h, k_w, c_in, c_out = conv.kernel
         is_map = len(size) == 3
-        kernel = self.tensor((c_out, k_h, k_w, c_in) if is_map else (c_out, c_in), constant=True)
+        few = conv.bits if conv.bits != 8 else 0
+        kernel = self.tensor((c_out, k_h, k_w, c_in) if is_map else (c_out, c_in), constant=True, bits=few)
         if self.target.densifies(conv):
             kernel = self.append("DENSIFY", (kernel,), self.tensors[kernel].shape, None)
-        elif conv.bits != 8 and self.target.expands_in_arena:
+        elif few and self.target.expands_in_arena:
             kernel = self.append(EXPAND, (kernel,), self.tensors[kernel].shape, None)
         return self.append("CONV_2D" if is_map else "FULLY_CONNECTED", (source, kernel), (*size, c_out), into)
 
@@ -160,6 +161,6 @@ class Rewriting:
         self.operators.append(Operator(code, inputs, (output,), count_macs(code, inputs, (output,), self.tensors)))
         return output
 
-    def tensor(self, shape: tuple[int, ...], *, constant: bool = False) -> int:
-        self.tensors.append(TensorInfo("", shape, INT8, constant))
+    def tensor(self, shape: tuple[int, ...], *, constant: bool = False, bits: int = 0) -> int:
+        self.tensors.append(TensorInfo("", shape, INT8, constant, bits=bits))
         return len(self.tensors) - 1

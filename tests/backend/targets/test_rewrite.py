@@ -149,6 +149,16 @@ def test_a_kernel_that_is_stored_sparse_is_constant_to_its_operator_alone() -> N
         assert 0 < target.estimate_arena(local) <= target.estimate_arena(graph)
 
 
+@pytest.mark.parametrize(("target", "least", "most"), [("mobile", 1.3, 4.0), ("c", 1.1, 1.5), ("ethos_u", 0.9, 1.0)])
+def test_a_kernel_of_few_bits_takes_its_time(target: str, least: float, most: float) -> None:
+    graph = network(lambda built: built.conv(24, 3, stride=2))
+    eight, four = (
+        TARGETS[target].estimate_time(rewrite(graph, {1: (SITE, Choice(bits=bits))}, TARGETS[target]))
+        for bits in (8, 4)
+    )
+    assert least <= four / eight <= most
+
+
 def test_a_microcontroller_unpacks_a_kernel_of_four_bits_in_its_arena() -> None:
     graph = network(lambda built: built.conv(24, 3, stride=2))
     plan = {1: (SITE, Choice(bits=4))}
