@@ -53,6 +53,7 @@ METHODS: dict[str, Method] = {
     "ours, channel": ours(pruning_structure="channel"),
     "ours, block": ours(pruning_structure="block"),
     "ours, low rank only": ours(compression_type="tucker"),
+    "ours, four bits": ours(weight_bits=4),
     "tf-hybrid-pruning": Method("benchmarks.peers.tf_hybrid:tf_hybrid", "Poluektov 2023, from its README"),
     "Tucker-2, VBMF ranks": Method("benchmarks.peers.tucker_vbmf:tucker_vbmf", "Kim et al. 2016"),
     "Tucker-2, one ratio": Method("benchmarks.peers.tucker_ratio:tucker_ratio", "Kim et al. 2016, ranks by one ratio"),

@@ -96,6 +96,8 @@ def module_of(node: dict, own: list[np.ndarray], shapes: dict) -> nn.Module | No
         return pool(tuple(config["pool_size"]), tuple(config["strides"]))
     if kind == "GlobalAveragePooling2D" and not config.get("keepdims"):
         return nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    if kind == "Flatten" and list(shapes[node["inputs"][0]][:-1]) in ([], [1, 1]):  # else NCHW has another order
+        return nn.Flatten()
     if kind == "ZeroPadding2D":
         (top, bottom), (left, right) = config["padding"]
         return nn.ZeroPad2d((left, right, top, bottom))
