@@ -7,9 +7,10 @@ wants them pays for them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 
 import keras
 import numpy as np
@@ -35,12 +36,14 @@ BlockShapes = tuple[tuple[int, int], ...]
 @dataclass(frozen=True, eq=False)
 class Answer:
     """What a method makes of a network: the Keras model that is quantized, the block shapes of its sparse kernels, and
-    what has to be said of it. `tflite`: a file of its own making, in the place of all that."""
+    what has to be said of it; `few_bits`: its layers of fewer than eight bits a weight, and how many. `tflite`: a file
+    of its own making, in the place of all that."""
 
     model: keras.Model
     blocks: BlockShapes = ()
     notes: tuple[str, ...] = ()
     tflite: bytes | None = None
+    few_bits: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, eq=False)

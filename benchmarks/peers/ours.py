@@ -10,7 +10,7 @@ from benchmarks.peers.bench import Answer, Bench
 from compiler.datafree.study import study
 from compiler.run.attempt import Attempts
 from compiler.run.search import offer
-from compiler.run.session import blocks_of
+from compiler.run.session import blocks_of, few_bits
 
 
 def ours(bench: Bench, **settings: Any) -> Answer:
@@ -24,4 +24,6 @@ def ours(bench: Bench, **settings: Any) -> Answer:
         session.__dict__[name] = getattr(bench.session, name)
     attempts = Attempts(session, offer(session), "params")
     built = attempts(bench.budget)
-    return Answer(built.emitted.model, blocks_of(built.choices), attempts.said(built))
+    model = built.emitted.model
+    few = few_bits(model, built.choices)
+    return Answer(model, blocks_of(built.choices), attempts.said(built), few_bits=few)
