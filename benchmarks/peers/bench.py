@@ -8,9 +8,8 @@ wants them pays for them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from types import MappingProxyType
 
 import keras
 import numpy as np
@@ -43,7 +42,7 @@ class Answer:
     blocks: BlockShapes = ()
     notes: tuple[str, ...] = ()
     tflite: bytes | None = None
-    few_bits: Mapping[str, int] = MappingProxyType({})
+    few_bits: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
