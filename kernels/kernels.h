@@ -9,7 +9,7 @@
  *
  * Rows are the unit of streaming: a convolution kernel computes one output row from pointers to the k_h input rows
  * that its window covers, so the same kernel runs over a whole map (conv2d_rows_s8) or over a ring of a few rows
- * (conv2d_hybrid_fused_s8). Kernels write their output in rising order and never read behind what
+ * (stream_rows_s8). Kernels write their output in rising order and never read behind what
  * compiler/backend/targets/c/overlap.py says, so output and input may share memory up to that distance.
  *
  * Ranges. int8 where it says int8_t, all of it. Dimensions are at most 65535, windows, strides, dilations and padding
@@ -103,25 +103,36 @@ typedef struct {
  */
 void add_s8(const add_params *add, const int8_t *a, const int8_t *b, int8_t *out, int32_t n, int32_t n_b);
 
-/* A convolution as a chain of convolutions, and a parallel sparse one: what the compiler makes of one layer. */
+#define STREAM_MAX_STAGES 64
+
+/* One of the operators that a stream runs together: a convolution, or the sum of two maps. */
 typedef struct {
-    const conv2d_params *first; /* 1x1, stride 1, into the ring; NULL: core reads the input */
-    const conv2d_params *core; /* k_h x k_w, with the stride, dilation and padding */
-    const conv2d_params *tail[2]; /* of k_h = 1 and stride_h = 1, in order; NULL where absent */
-    const conv2d_params *sparse; /* input to output shape, or NULL */
-    const add_params *sum; /* a: the chain, b: the sparse branch; NULL without one */
-} hybrid_params;
+    const conv2d_params *conv; /* NULL: a sum */
+    const add_params *sum; /* a: from, b: beside */
+    uint32_t row_bytes; /* of its output */
+    uint32_t ring; /* where in scratch the ring of its rows begins; of the last stage nothing */
+    uint16_t ring_rows, height; /* rows of the ring, and of the whole map */
+    uint8_t from, beside; /* what it reads: 0 the stream's input, i + 1 stage i; beside: of a sum */
+} stream_stage;
+
+typedef struct {
+    const stream_stage *stages; /* each behind what it reads; the last is read by none, its rows are the output */
+    uint32_t row_bytes; /* of the input */
+    uint8_t count; /* 1 to STREAM_MAX_STAGES */
+} stream_params;
 
 /*
- * Streams a map through first, core, tail and the sum, a row at a time.
+ * Streams a map through stages, a row at a time: a stage computes its next row as soon as, and no sooner than, another
+ * one waits for it. Instead of a whole map, each stage but the last has a ring of the rows that are still to be read.
  *
- * input    int8[h_in * w_in * c_in]
- * scratch  int8[conv2d_hybrid_scratch_bytes]: a ring of the ((k_h - 1) * dilation_h + 1) rows of first's output that
- *          core's window covers, then one row behind each stage but the last, then one row of the sparse branch:
- *          instead of a whole map each.
- * output   int8[h_out * w_out * c_out]
+ * What the compiler makes of one layer is such a stream: first, core and last of a chain, the sparse branch beside it,
+ * and their sum; so are a residual block and a run of separable convolutions.
+ *
+ * input    int8[height * row_bytes]
+ * scratch  the rings: as many rows of each stage as kernels/reference/stream.py says
+ * output   int8[height * row_bytes] of the last stage
  */
-void conv2d_hybrid_fused_s8(const hybrid_params *hybrid, const int8_t *input, int8_t *scratch, int8_t *output);
+void stream_rows_s8(const stream_params *stream, const int8_t *input, int8_t *scratch, int8_t *output);
 
 typedef struct {
     const int8_t *weights; /* int8[c_out][c_in] */

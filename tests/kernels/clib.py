@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import shutil
 import subprocess
-from ctypes import POINTER, Structure, c_int8, c_int16, c_int32, c_uint8, c_uint16, c_void_p
+from ctypes import POINTER, Structure, c_int8, c_int16, c_int32, c_uint8, c_uint16, c_uint32, c_void_p
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +34,18 @@ class Add(Structure):
     ]
 
 
-class Hybrid(Structure):
+class StreamStage(Structure):
     _fields_ = [
-        ("first", POINTER(Conv2D)),
-        ("core", POINTER(Conv2D)),
-        ("tail", POINTER(Conv2D) * 2),
-        ("sparse", POINTER(Conv2D)),
+        ("conv", POINTER(Conv2D)),
         ("sum", POINTER(Add)),
+        *[(name, c_uint32) for name in ("row_bytes", "ring")],
+        *[(name, c_uint16) for name in ("ring_rows", "height")],
+        *[(name, c_uint8) for name in ("source", "beside")],  # "from" in C
     ]
+
+
+class StreamParams(Structure):
+    _fields_ = [("stages", POINTER(StreamStage)), ("row_bytes", c_uint32), ("count", c_uint8)]
 
 
 class FullyConnected(Structure):

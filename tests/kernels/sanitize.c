@@ -124,7 +124,7 @@ static void try_conv(conv2d_row_s8 *row)
     free_conv(&conv);
 }
 
-static void try_hybrid(void)
+static void try_stream(void)
 {
     const int32_t k_h = pick(1, 4), k_w = pick(1, 4), stride = pick(1, 2), h = pick(k_h, 9), w = pick(k_w, 9);
     const int32_t c = pick(1, 9), r_in = pick(1, 5), r_out = pick(1, 5), c_out = pick(1, 9), with_first = pick(0, 1);
@@ -138,13 +138,25 @@ static void try_hybrid(void)
         conv2d_sparse_bitmap_s8, h, w, c, c_out, k_h, k_w, stride, stride, 1, pad_top, pad_left, h_out, w_out);
     const add_params sum = {.multiplier_a = 1 << 30, .multiplier_b = 1 << 30, .multiplier_out = 1 << 30,
         .shift_out = -15, .min = -128, .max = 127};
-    const hybrid_params hybrid = {.first = with_first ? &first : NULL, .core = &core, .tail = {&last, NULL},
-        .sparse = &sparse, .sum = &sum};
-    const int32_t ring = with_first ? (k_h < h ? k_h : h) * w * r_in : 0;
+    const int32_t core_from = with_first ? 1 : 0, rows = k_h < h ? k_h : h;
+    const uint32_t ring = (uint32_t)(with_first ? rows * w * r_in : 0);
+    const uint32_t row_core = (uint32_t)(w_out * r_out), row_out = (uint32_t)(w_out * c_out);
+    stream_stage stages[5] = {{.conv = &first, .row_bytes = (uint32_t)(w * r_in), .ring_rows = (uint16_t)rows,
+        .height = (uint16_t)h}};
+    stream_stage *stage = stages + core_from;
+    *stage++ = (stream_stage){.conv = &core, .row_bytes = row_core, .ring = ring, .ring_rows = 1,
+        .height = (uint16_t)h_out, .from = (uint8_t)core_from};
+    *stage++ = (stream_stage){.conv = &last, .row_bytes = row_out, .ring = ring + row_core, .ring_rows = 1,
+        .height = (uint16_t)h_out, .from = (uint8_t)(core_from + 1)};
+    *stage++ = (stream_stage){.conv = &sparse, .row_bytes = row_out, .ring = ring + row_core + row_out, .ring_rows = 1,
+        .height = (uint16_t)h_out};
+    *stage++ = (stream_stage){.sum = &sum, .row_bytes = row_out, .height = (uint16_t)h_out,
+        .from = (uint8_t)(core_from + 2), .beside = (uint8_t)(core_from + 3)};
+    const stream_params stream = {stages, (uint32_t)(w * c), (uint8_t)(stage - stages)};
     int8_t *input = values(h * w * c), *output = values(h_out * w_out * c_out);
-    int8_t *scratch = values(ring + w_out * (r_out + c_out));
+    int8_t *scratch = values((int32_t)(ring + row_core + 2 * row_out));
 
-    conv2d_hybrid_fused_s8(&hybrid, input, scratch, output);
+    stream_rows_s8(&stream, input, scratch, output);
     free(input);
     free(output);
     free(scratch);
@@ -224,7 +236,7 @@ int main(void)
         for (size_t row = 0; row < sizeof rows / sizeof *rows; row++) {
             try_conv(rows[row]);
         }
-        try_hybrid();
+        try_stream();
         try_others();
     }
     puts("done");

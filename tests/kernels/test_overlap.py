@@ -9,13 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from compiler.backend.targets.c.operators.conv import Conv
-from compiler.backend.targets.c.operators.hybrid import Hybrid
 from compiler.backend.targets.c.overlap import row_distance
-from compiler.backend.targets.c.pack_weights import Packed
 from tests.kernels.clib import Kept, Pool, buffer
 from tests.kernels.conv_case import ConvCase, conv_cases
-from tests.kernels.hybrid_case import HybridCase, hybrid_cases
+from tests.kernels.stream_case import StreamCase, conv_node, stream_cases
 
 
 def overlapped(x: np.ndarray, out_bytes: int, distance: int) -> tuple[np.ndarray, np.ndarray]:
@@ -25,24 +22,6 @@ def overlapped(x: np.ndarray, out_bytes: int, distance: int) -> tuple[np.ndarray
     inside = memory[start + distance : start + distance + x.size]
     inside[:] = x.ravel()
     return inside, memory[start : start + out_bytes]
-
-
-def conv_node(case: ConvCase) -> Conv:
-    return Conv(
-        "conv",
-        (0,),
-        1,
-        (case.x.shape[0], case.x.shape[1], case.x.shape[2]),
-        case.c_out,
-        case.window,
-        case.weights,
-        case.bias,
-        *case.factors(),
-        case.zero_in,
-        case.zero_out,
-        case.activation,
-        Packed.dense(case.weights),
-    )
 
 
 @pytest.mark.parametrize(
@@ -116,32 +95,23 @@ def test_pools_may_run_into_their_input(c: ctypes.CDLL) -> None:
     check()
 
 
-def test_fused_chains_may_run_into_their_input(c: ctypes.CDLL) -> None:
+def test_streams_may_run_into_their_input(c: ctypes.CDLL) -> None:
     broken_nearer = []
 
-    @settings(max_examples=120, deadline=None)
-    @given(case=hybrid_cases())
-    def check(case: HybridCase) -> None:
-        node = Hybrid(
-            "hybrid",
-            (0,),
-            1,
-            conv_node(case.chain[0]) if case.first else None,
-            conv_node(case.core),
-            tuple(conv_node(stage) for stage in case.tail),
-            conv_node(case.sparse) if case.sparse else None,
-            None,
-        )
+    @settings(max_examples=200, deadline=None)
+    @given(case=stream_cases())
+    def check(case: StreamCase) -> None:
+        node = case.node()
         distance = node.distance(0)
         assert distance is not None
         kept = Kept()
-        params = case.struct(c, "conv2d_sparse_bitmap_s8", kept)
-        assert node.scratch_bytes == case.scratch()
-        scratch = np.zeros(max(1, case.scratch()), np.int8)
-        for nearer in (0, max(node.chain[0].row_in, node.chain[-1].row_out)):
+        params = case.struct(c, kept)
+        scratch = np.zeros(max(1, node.scratch_bytes), np.int8)
+        expected = case.expected().ravel()
+        for nearer in (0, max(node.row_in, node.row_bytes(len(case.stages) - 1))):
             inside, out = overlapped(case.x, node.output_bytes, distance - nearer)
-            c.conv2d_hybrid_fused_s8(ctypes.byref(params), buffer(inside), buffer(scratch), buffer(out))
-            equal = np.array_equal(out, case.expected().ravel())
+            c.stream_rows_s8(ctypes.byref(params), buffer(inside), buffer(scratch), buffer(out))
+            equal = np.array_equal(out, expected)
             assert equal or nearer
             broken_nearer.append(bool(nearer) and not equal)
 

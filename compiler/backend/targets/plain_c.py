@@ -78,7 +78,7 @@ def dense_layer_has_no_sparse_kernel(site: ConvSite, choice: Choice) -> str | No
 @dataclass(frozen=True)
 class PlainC(Target):
     """A folder of C99 that needs no interpreter and no library: weights in flash, one static arena. Sparse kernels are
-    executed from their compressed form, chains of factors are streamed row by row (docs/kernels.md)."""
+    executed from their compressed form, layers and whole blocks are streamed row by row (docs/kernels.md)."""
 
     name: ClassVar[str] = "c"
     title: ClassVar[str] = "microcontrollers without an interpreter"
@@ -89,16 +89,17 @@ class PlainC(Target):
     )
     processor: ClassVar[Processor] = CORTEX_M4_C
     arena_evidence: ClassVar[str] = (
-        "The emitter's own planning, chains streamed and maps run into each other, with padding guessed from shapes. "
+        "The emitter's own planning, spans of operators streamed and maps run into each other, with padding guessed from shapes. "
         "Equal to the emitted arena on ResNet-8, DS-CNN and MobileNetV1 (wake words)."
     )
     sparse_storage: ClassVar[bool] = True
+    streams: ClassVar[bool] = True
     is_tflite: ClassVar[bool] = False
     is_source: ClassVar[bool] = True
     weight_bits: ClassVar[int] = 3  # decoded as they are read
     counted: ClassVar[str] = "constants in flash"  # the .tflite is not flashed, and source has no size that counts
     selection_file_bytes: ClassVar[int] = 0  # indices, and the geometry of a PAD
-    add_file_bytes: ClassVar[int] = 44  # add_params and hybrid_params
+    add_file_bytes: ClassVar[int] = 44  # add_params and, in a stream, stream_stage
 
     def rank_grid(self, rank: str, channels: int, *, fast: bool = False) -> int:
         """1 for the smallest flash; 2 for speed: the kernels compute two channels at a time."""
@@ -173,7 +174,7 @@ class PlainC(Target):
         flash_label = "constants alone"
         extra: tuple[tuple[str, float | str], ...] = (
             ("kernel_calls", emitted.calls),
-            ("streamed_chains", emitted.streamed),
+            ("streams", emitted.streamed),
         )
         if isinstance(run, BoardRun):
             flash, time, time_label = run.flash_bytes, float(run.instructions), "measured"

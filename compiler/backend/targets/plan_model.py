@@ -4,7 +4,8 @@ while the solver still chooses.
     model = PlanModel(original_file, inventory.sites, target, arena_bytes)
     model.arena_bytes(plan)             RAM of a whole plan
     model.time_ratio(plan)              its time ÷ the original's
-    model.site_live(name, choice)       what is alive while the site runs: no plan with this choice needs less
+    model.site_live(name, choice)       what is alive while the site runs: no plan with this choice needs less (where
+                                        the target streams, nothing can be said of a site alone, and it is 0)
     model.site_kept(name, choice)       what it adds to the RAM for good; these add up
     model.site_time(name, choice)       its share of the time; these add up
 
@@ -44,9 +45,8 @@ class PlanModel:
         estimate = target.estimate_arena(self.graph)
         self.error = 0 if arena_bytes is None else arena_bytes - estimate
         self.rest_bytes = target.kept_bytes(self.graph) + self.error
-        self.live_elsewhere = max(
-            (target.packed_arena(local) for index, local in self.locals.items() if index not in self.sites), default=0
-        )
+        elsewhere = (local for index, local in self.locals.items() if index not in self.sites)
+        self.live_elsewhere = 0 if target.streams else max(map(target.packed_arena, elsewhere), default=0)
         self.known: dict[tuple[str, str, Choice], float] = {}
 
     def arena_bytes(self, plan: Choices) -> int:
@@ -59,6 +59,8 @@ class PlanModel:
 
     def site_live(self, name: str, choice: Choice) -> float:
         """Bytes of the activations alive while this site runs, those beside it included."""
+        if self.target.streams:
+            return 0.0
         packed = self.target.packed_arena
         return self._once("live", name, choice, lambda: max(map(packed, self._alone(name, choice)), default=0))
 

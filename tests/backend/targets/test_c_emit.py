@@ -60,7 +60,7 @@ def test_hybrid_network(tmp_path: Path, fuse: bool) -> None:
     x = hybrid_layer(net, x, 17, 4, 7, (2, 2))
     emitted = assert_equal(net.tflite(classifier(net, x)), tmp_path / "net", fuse=fuse)
     assert emitted.streamed == (2 if fuse else 0)
-    assert ("conv2d_hybrid_fused_s8.c" in emitted.files) == fuse
+    assert ("stream_rows_s8.c" in emitted.files) == fuse
     assert "conv2d_sparse_bitmap_s8.c" in emitted.files
 
 

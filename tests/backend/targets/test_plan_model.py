@@ -34,7 +34,8 @@ def test_sites_bound_the_arena_and_add_up_to_the_time(name: str) -> None:
     model = PlanModel(residual_network(32), SITES, TARGETS[name])
     kept = model.rest_bytes + sum(model.site_kept(site, choice) for site, choice in PLAN.items())
     live = max(model.live_elsewhere, *(model.site_live(site.name, PLAN.get(site.name, DENSE)) for site in SITES))
-    assert 0 < kept + live <= model.arena_bytes(PLAN)
+    assert 0 <= kept + live <= model.arena_bytes(PLAN)
+    assert live > 0 or TARGETS[name].streams  # where operators run together, nothing is whole
     change = sum(model.site_time(site, choice) - model.site_time(site, DENSE) for site, choice in PLAN.items())
     assert model.time_ratio(PLAN) == pytest.approx(1 + change / model.original_time)
 

@@ -1,6 +1,6 @@
 """An int8 .tflite as the texts of a folder of C99 that runs it without an interpreter.
 
-    read the graph · one call for each operator · fold pads · store weights · stream chains, plan the arena · write
+    read the graph · one call for each operator · fold pads · store weights · find streams, plan the arena · write
 
 Everything is checked before the first line is written; what comes out equals LiteRT's reference kernels bit for bit.
 """
@@ -21,6 +21,7 @@ from compiler.backend.targets.c.fold_pads import fold_pads
 from compiler.backend.targets.c.graph import Graph, read_graph
 from compiler.backend.targets.c.lower import lower
 from compiler.backend.targets.c.node import Node
+from compiler.backend.targets.c.operators.stream import Stream
 from compiler.backend.targets.c.render import cmake, main, render
 from compiler.backend.targets.c.schedule import schedule
 from compiler.backend.targets.c.share_constants import distinct
@@ -35,7 +36,7 @@ class Emitted:
     """texts: the folder, by file name. arena_bytes: the static arena, input and scratch in it. constant_bytes: weights,
     biases, factors and structs in flash, where pointers have 4 bytes. weight_bytes: of these, kernels with their
     bitmaps, biases and other constant operands; params: how many values those hold. calls: of kernels. streamed: of
-    those, how many are chains."""
+    those, how many are streams."""
 
     texts: Mapping[str, str]
     arena_bytes: int
@@ -64,7 +65,7 @@ def compose(
     name       prefix of files and functions, a C identifier.
     most_kept  a kernel is stored sparse only if at most this share of its weights is kept (and if that is smaller):
                above it, an eighth of a kernel's flash at most would be bought with half as many instructions more.
-    fuse       whether chains of convolutions are streamed where that lowers the arena.
+    fuse       whether spans of convolutions and sums are streamed where that lowers the arena.
     borders    what the network itself calls its input and its output; None: as the file does.
 
     Raises BadInput for a damaged file or a bad name, UnsupportedModel for what has no kernel.
@@ -90,7 +91,7 @@ def compose(
         sum(array.nbytes for array in weights),
         sum(array.size for array in weights if array.dtype != np.uint8),  # bitmaps are uint8
         len(scheduled.nodes),
-        sum(1 for node in scheduled.nodes if node.scratch_bytes),
+        sum(isinstance(node, Stream) for node in scheduled.nodes),
     )
 
 

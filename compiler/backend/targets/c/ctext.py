@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,10 +58,22 @@ def define_array(name: str, array: np.ndarray) -> str:
 
 
 def define_struct(kind: str, name: str, fields: Mapping[str, object]) -> str:
-    """One `static const` struct; fields that are 0 are left to C, which makes them so."""
-    items = ", ".join(f".{field} = {value}" for field, value in fields.items() if value not in (0, "NULL"))
-    body = textwrap.fill(items, WIDTH, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False)
+    """One `static const` struct."""
+    body = textwrap.fill(
+        initializer(fields), WIDTH, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False
+    )
     return f"static const {kind} {name} = {{\n{body},\n}};\n"
+
+
+def define_structs(kind: str, name: str, rows: Sequence[Mapping[str, object]]) -> str:
+    """A `static const` array of structs."""
+    body = "".join(f"    {{{initializer(fields)}}},\n" for fields in rows)
+    return f"static const {kind} {name}[] = {{\n{body}}};\n"
+
+
+def initializer(fields: Mapping[str, object]) -> str:
+    """Fields that are 0 are left to C, which makes them so."""
+    return ", ".join(f".{field} = {value}" for field, value in fields.items() if value not in (0, "NULL"))
 
 
 def comment(text: str) -> str:
