@@ -34,6 +34,10 @@ def main() -> None:
     folder = Path(sys.argv[1])
     torch.manual_seed(0)
     network, said, inputs = read(folder)
+    end = next(node for node in network.nodes if node["name"] == network.last)
+    if end["type"] == "Softmax" or (end["config"].get("activation") == "softmax" and end["type"] == "Activation"):
+        network.nodes = [node for node in network.nodes if node is not end]  # its Hessian wants logits
+        network.last = end["inputs"][0]
     given = generated(network, said) if inputs is None else inputs[:IMAGES]
 
     def representative() -> Iterator[list[np.ndarray]]:
