@@ -55,7 +55,7 @@ def network_table(rows: dict[str, Any]) -> str:
 def reach_table(rows: dict[str, Any]) -> str:
     """What streaming and sparse execution save on the Cortex-M4, portable."""
     lines = [
-        "| network | file | chains | arena apart | arena streamed | saved | arena of the original | M4 apart "
+        "| network | file | streams | arena apart | arena streamed | saved | arena of the original | M4 apart "
         "| M4 streamed | M4, zeros stored |",
         "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]

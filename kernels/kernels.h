@@ -103,15 +103,22 @@ typedef struct {
  */
 void add_s8(const add_params *add, const int8_t *a, const int8_t *b, int8_t *out, int32_t n, int32_t n_b);
 
+typedef struct {
+    uint16_t h_in, w_in, h_out, w_out, c;
+    uint8_t k_h, k_w, stride_h, stride_w, pad_top, pad_left;
+    int8_t min, max;
+} pool_params;
+
 #define STREAM_MAX_STAGES 64
 
-/* One of the operators that a stream runs together: a convolution, or the sum of two maps. */
+/* One of the operators that a stream runs together: a convolution, a sum of two maps, or, as the last, an average. */
 typedef struct {
-    const conv2d_params *conv; /* NULL: a sum */
-    const add_params *sum; /* a: from, b: beside */
+    const conv2d_params *conv; /* or NULL */
+    const add_params *sum; /* or NULL; a: from, b: beside */
+    const pool_params *average; /* or NULL; over the whole of the map that it reads */
     uint32_t row_bytes; /* of its output */
-    uint32_t ring; /* where in scratch the ring of its rows begins; of the last stage nothing */
-    uint16_t ring_rows, height; /* rows of the ring, and of the whole map */
+    uint32_t ring; /* where in scratch the ring of its rows begins, or int32[c] of an average; else of the last nothing */
+    uint16_t ring_rows, height; /* rows of the ring, and of the whole map; of an average the height of what it reads */
     uint8_t from, beside; /* what it reads: 0 the stream's input, i + 1 stage i; beside: of a sum */
 } stream_stage;
 
@@ -130,7 +137,7 @@ typedef struct {
  *
  * input    int8[height * row_bytes]
  * scratch  the rings: as many rows of each stage as kernels/reference/stream.py says
- * output   int8[height * row_bytes] of the last stage
+ * output   int8[height * row_bytes] of the last stage, int8[c] of an average
  */
 void stream_rows_s8(const stream_params *stream, const int8_t *input, int8_t *scratch, int8_t *output);
 
@@ -153,12 +160,6 @@ typedef struct {
  * for which floor(acc * factor + 1/2) is proved equal on every accumulator that can occur.
  */
 void fully_connected_s8(const fully_connected_params *fc, const int8_t *input, int8_t *output, int32_t n);
-
-typedef struct {
-    uint16_t h_in, w_in, h_out, w_out, c;
-    uint8_t k_h, k_w, stride_h, stride_w, pad_top, pad_left;
-    int8_t min, max;
-} pool_params;
 
 /*
  * Scale and zero point stay. Positions outside the map don't count; every window covers at least one inside.

@@ -2,6 +2,7 @@
 #include "requantize.h"
 
 #include <stddef.h>
+#include <string.h>
 
 /* Row `y` of what `from` names: the input, or a stage's ring. */
 static const int8_t *row_of(
@@ -29,7 +30,7 @@ static int32_t ready(const stream_params *stream, const uint16_t *done, int32_t 
 {
     for (int32_t s = last;;) {
         const stream_stage *stage = stream->stages + s;
-        const int32_t sources[2] = {stage->from, stage->conv == NULL ? stage->beside : 0};
+        const int32_t sources[2] = {stage->from, stage->sum != NULL ? stage->beside : 0};
         int32_t waiting_for = 0;
         for (int32_t i = 0; i < 2 && waiting_for == 0; i++) {
             const int32_t source = sources[i];
@@ -44,6 +45,28 @@ static int32_t ready(const stream_params *stream, const uint16_t *done, int32_t 
     }
 }
 
+/* Adds row `y` to the sums of an average, int32[c] at `sums` on any alignment, and behind the last row divides them. */
+static void average_row(const pool_params *pool, int32_t y, const int8_t *row, int8_t *sums, int8_t *out)
+{
+    const int32_t c = pool->c, w = pool->w_in, last = y + 1 == pool->h_in, count = pool->h_in * w;
+
+    for (int32_t o = 0; o < c; o++) {
+        int32_t sum = 0;
+        if (y > 0) {
+            memcpy(&sum, sums + o * (int32_t)sizeof sum, sizeof sum);
+        }
+        for (int32_t x = 0; x < w; x++) {
+            sum += row[x * c + o];
+        }
+        if (last) {
+            const int32_t half = sum > 0 ? count / 2 : -(count / 2);
+            out[o] = clamp_s8((sum + half) / count, pool->min, pool->max);
+        } else {
+            memcpy(sums + o * (int32_t)sizeof sum, &sum, sizeof sum);
+        }
+    }
+}
+
 void stream_rows_s8(const stream_params *stream, const int8_t *input, int8_t *scratch, int8_t *output)
 {
     const int8_t *rows[KERNELS_MAX_ROWS];
@@ -54,9 +77,14 @@ void stream_rows_s8(const stream_params *stream, const int8_t *input, int8_t *sc
         const int32_t s = ready(stream, done, last);
         const stream_stage *stage = stream->stages + s;
         const int32_t y = done[s]++, bytes = (int32_t)stage->row_bytes;
+
+        if (stage->average != NULL) {
+            average_row(stage->average, y, row_of(stream, stage->from, y, input, scratch), scratch + stage->ring, output);
+            continue;
+        }
         int8_t *out = s == last ? output + y * bytes : scratch + stage->ring + (y % stage->ring_rows) * bytes;
 
-        if (stage->conv == NULL) {
+        if (stage->sum != NULL) {
             add_s8(stage->sum, row_of(stream, stage->from, y, input, scratch),
                 row_of(stream, stage->beside, y, input, scratch), out, bytes, bytes);
             continue;

@@ -34,10 +34,19 @@ class Add(Structure):
     ]
 
 
+class Pool(Structure):
+    _fields_ = [
+        *[(name, c_uint16) for name in ("h_in", "w_in", "h_out", "w_out", "c")],
+        *[(name, c_uint8) for name in ("k_h", "k_w", "stride_h", "stride_w", "pad_top", "pad_left")],
+        *[(name, c_int8) for name in ("min", "max")],
+    ]
+
+
 class StreamStage(Structure):
     _fields_ = [
         ("conv", POINTER(Conv2D)),
         ("sum", POINTER(Add)),
+        ("average", POINTER(Pool)),
         *[(name, c_uint32) for name in ("row_bytes", "ring")],
         *[(name, c_uint16) for name in ("ring_rows", "height")],
         *[(name, c_uint8) for name in ("source", "beside")],  # "from" in C
@@ -54,14 +63,6 @@ class FullyConnected(Structure):
         *[(name, c_uint16) for name in ("c_in", "c_out")],
         ("per_channel", c_uint8),
         *[(name, c_int8) for name in ("zero_out", "min", "max")],
-    ]
-
-
-class Pool(Structure):
-    _fields_ = [
-        *[(name, c_uint16) for name in ("h_in", "w_in", "h_out", "w_out", "c")],
-        *[(name, c_uint8) for name in ("k_h", "k_w", "stride_h", "stride_w", "pad_top", "pad_left")],
-        *[(name, c_int8) for name in ("min", "max")],
     ]
 
 

@@ -1,4 +1,5 @@
-"""Random streams: chains of convolutions with sums of what they read before, as layers and blocks become."""
+"""Random streams: chains of convolutions with sums of what they read before, as layers and blocks become, and an
+average at the end of some."""
 
 from __future__ import annotations
 
@@ -12,12 +13,15 @@ from hypothesis import strategies as st
 
 from compiler.backend.targets.c.operators import add as add_operator
 from compiler.backend.targets.c.operators.conv import Conv
+from compiler.backend.targets.c.operators.pool import Pool
 from compiler.backend.targets.c.operators.stream import Stage, Stream, stream
 from compiler.backend.targets.c.pack_weights import Packed
 from kernels.reference.add import AddFactors, add, add_factors
+from kernels.reference.pool import average_pool
 from kernels.reference.stream import streamed
 from kernels.reference.window import Window
 from tests.kernels.clib import Add, Kept, StreamParams, StreamStage
+from tests.kernels.clib import Pool as pool_struct
 from tests.kernels.conv_case import ConvCase, random_scales, window_of
 
 KERNELS = ("conv2d_dense_s8", "conv2d_coded_s8", "conv2d_sparse_bitmap_s8", "conv2d_sparse_block_s8")
@@ -33,11 +37,22 @@ class Sum:
 
 
 @dataclass(frozen=True)
+class Average:
+    """Over all positions of a map of `shape`."""
+
+    shape: tuple[int, int, int]
+
+    @property
+    def window(self) -> Window:
+        return Window(self.shape[:2], (1, 1))
+
+
+@dataclass(frozen=True)
 class StreamCase:
     """`stages`: (convolution or sum, what it reads: 0 x, i + 1 stage i, the row kernel of a convolution)."""
 
     x: np.ndarray
-    stages: tuple[tuple[ConvCase | Sum, tuple[int, ...], str], ...]
+    stages: tuple[tuple[ConvCase | Sum | Average, tuple[int, ...], str], ...]
 
     def expected(self) -> np.ndarray:
         return streamed(self.x, [(computed(stage), sources) for stage, sources, _ in self.stages])
@@ -48,6 +63,9 @@ class StreamCase:
         for index, (stage, sources, _) in enumerate(self.stages):
             if isinstance(stage, ConvCase):
                 nodes.append(replace(conv_node(stage), inputs=sources, output=index + 1))
+            elif isinstance(stage, Average):
+                shape = stage.shape
+                nodes.append(Pool("average", sources, index + 1, "average_pool_s8", shape, stage.window, (-128, 127)))
             else:
                 zeros = tuple(stage.zeros.values())
                 size = int(np.prod(stage.shape))
@@ -64,6 +82,11 @@ class StreamCase:
             own = stages[index]
             if isinstance(stage, ConvCase):
                 own.conv = pointer(stage.struct(library, kernel, kept, (4, 2)))
+            elif isinstance(stage, Average):
+                h, w, c = stage.shape
+                own.average = pointer(
+                    pool_struct(h_in=h, w_in=w, h_out=1, w_out=1, c=c, k_h=h, k_w=w, min=-128, max=127)
+                )
             else:
                 own.sum = pointer(add_struct(stage))
             own.row_bytes, own.ring = node.row_bytes(index), node.rings[index]
@@ -90,7 +113,9 @@ def conv_node(case: ConvCase) -> Conv:
     )
 
 
-def computed(stage: ConvCase | Sum) -> Callable[..., np.ndarray]:
+def computed(stage: ConvCase | Sum | Average) -> Callable[..., np.ndarray]:
+    if isinstance(stage, Average):
+        return lambda x: average_pool(x, stage.window, (-128, 127))
     if isinstance(stage, Sum):
         return lambda a, b: add(a, b, stage.factors, **stage.zeros)
     return lambda x: replace(stage, x=x).expected()
@@ -109,7 +134,7 @@ def stream_cases(draw: st.DrawFn) -> StreamCase:
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     shape = (draw(st.integers(1, 14)), draw(st.integers(1, 8)), draw(st.integers(1, 6)))
     shapes, zeros = [shape], [int(rng.integers(-128, 128))]
-    stages: list[tuple[ConvCase | Sum, tuple[int, ...], str]] = []
+    stages: list[tuple[ConvCase | Sum | Average, tuple[int, ...], str]] = []
 
     def convolve(source: int, c_out: int, window: Window) -> None:
         kernel = KERNELS[int(rng.integers(len(KERNELS)))]
@@ -146,6 +171,8 @@ def stream_cases(draw: st.DrawFn) -> StreamCase:
             source = draw(st.sampled_from(of_its_size))
             convolve(source, shapes[end][2], window_on(shapes[source], (3, 3), (1, 1), (1, 1), "SAME"))
             sum_of(end, len(shapes) - 1)
+    if draw(st.booleans()):
+        stages.append((Average(shapes[-1]), (len(shapes) - 1,), ""))
     return StreamCase(rng.integers(-128, 128, shape).astype(np.int8), tuple(stages))
 
 

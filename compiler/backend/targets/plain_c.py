@@ -89,8 +89,8 @@ class PlainC(Target):
     )
     processor: ClassVar[Processor] = CORTEX_M4_C
     arena_evidence: ClassVar[str] = (
-        "The emitter's own planning, spans of operators streamed and maps run into each other, with padding guessed from shapes. "
-        "Equal to the emitted arena on ResNet-8, DS-CNN and MobileNetV1 (wake words)."
+        "The emitter's own planning, spans of operators streamed and maps run into each other, with padding guessed "
+        "from shapes. Equal to the emitted arena on ResNet-8, DS-CNN and MobileNetV1 (wake words)."
     )
     sparse_storage: ClassVar[bool] = True
     streams: ClassVar[bool] = True

@@ -17,6 +17,7 @@ from compiler.backend.targets.c.node import Node
 from compiler.backend.targets.c.operators import RENAMINGS
 from compiler.backend.targets.c.operators.add import Add
 from compiler.backend.targets.c.operators.conv import Conv
+from compiler.backend.targets.c.operators.pool import Pool
 from compiler.backend.targets.c.pack_weights import Packed
 from compiler.backend.targets.c.schedule import schedule
 from compiler.backend.targets.graph import Graph, Operator
@@ -74,6 +75,10 @@ class Lowering:
         elif op.code == "ADD":
             factors = AddFactors((0, 0), (0, 0), (0, 0))
             self.nodes.append(Add("", inputs, output, self.size(output), factors, (0, 0, 0), (0, 0), {}))
+        elif op.code == "AVERAGE_POOL_2D" and self.graph.tensors[output].shape[1:3] == (1, 1):
+            _, h, w, c = self.graph.tensors[op.inputs[0]].shape
+            window = Window((h, w), (1, 1))
+            self.nodes.append(Pool("", inputs, output, "average_pool_s8", (h, w, c), window, (0, 0)))
         else:
             self.nodes.append(Call("", inputs, output, self.size(output), op.code in ELEMENTWISE))
 

@@ -1,8 +1,9 @@
 """Which calls run together as streams, so that the arena is smallest.
 
-A span of calls in the order of execution can be one stream if all are convolutions or sums, they read one value from
-outside, and nobody outside reads what they compute but for the last. That is what `first · core · last + sparse` and
-its kin look like in a file, and also a bottleneck, a residual block, and a run of any of them.
+A span of calls in the order of execution can be one stream if all are convolutions or sums (or, at its end, the average
+over a map), they read one value from outside, and nobody outside reads what they compute but for the last. That is what
+`first · core · last + sparse` and its kin look like in a file, and also a bottleneck, a residual block, and a run of
+any of them.
 
 The calls are cut into spans, of one call or streamed, so that the largest need of any is least; and among the ways
 to do so, so that as few calls as possible are streamed. Both by dynamic programming over where the last span begins:
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 
 from compiler.backend.targets.c.node import Node
 from compiler.backend.targets.c.operators.conv import Conv
-from compiler.backend.targets.c.operators.stream import stream, streamable
+from compiler.backend.targets.c.operators.stream import ends, stream, streamable
 
 LONGEST = 24  # calls in one stream
 
@@ -95,10 +96,11 @@ def spans(nodes: Sequence[Node], values: Values, sink: int) -> Iterator[Span]:
             if len(outside) > 1:
                 break
             others = inside - {node.output}
-            if not others or any(values.last[value] >= end for value in others):
-                continue
-            made = stream(nodes[begin:end], first.inputs[0])  # type: ignore[arg-type]
-            yield Span(begin, end, made, need(made, begin, end, values))
+            if others and all(values.last[value] < end for value in others):
+                made = stream(nodes[begin:end], first.inputs[0])  # type: ignore[arg-type]
+                yield Span(begin, end, made, need(made, begin, end, values))
+            if ends(node):
+                break
 
 
 def need(node: Node, begin: int, end: int, values: Values) -> int:

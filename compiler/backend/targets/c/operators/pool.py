@@ -35,7 +35,18 @@ class Pool(Node):
             self.window.out[0], self.window.out[1] * c, h_in, w_in * c, lambda y: max(0, y * stride - pad)
         )
 
+    @property
+    def averages_all(self) -> bool:
+        """Whether it is the average over the whole map."""
+        window = self.window
+        return self.kernel == "average_pool_s8" and window.kernel == self.shape_in[:2] and window.pad == (0, 0)
+
     def code(self, prefix: str) -> Code:
+        text, size = self.define(prefix)
+        return Code((self.kernel,), text, f"{self.kernel}(&{prefix}, {{in0}}, {{out}});", size)
+
+    def define(self, prefix: str) -> tuple[str, int]:
+        """(text of a pool_params named `prefix`, its bytes)."""
         window = self.window
         fields: dict[str, object] = {"h_in": self.shape_in[0], "w_in": self.shape_in[1], "c": self.shape_in[2]}
         fields |= {"h_out": window.out[0], "w_out": window.out[1]}
@@ -43,12 +54,7 @@ class Pool(Node):
         fields |= {"stride_h": window.strides[0], "stride_w": window.strides[1]}
         fields |= {"pad_top": window.pad[0], "pad_left": window.pad[1]}
         fields |= {"min": self.activation[0], "max": self.activation[1]}
-        return Code(
-            (self.kernel,),
-            define_struct("pool_params", prefix, fields),
-            f"{self.kernel}(&{prefix}, {{in0}}, {{out}});",
-            PARAMS_BYTES,
-        )
+        return define_struct("pool_params", prefix, fields), PARAMS_BYTES
 
 
 def lower_average_pool(operator: Operator) -> Pool:

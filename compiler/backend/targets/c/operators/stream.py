@@ -1,4 +1,4 @@
-"""Convolutions and sums as one streamed call, of which only rows are ever in memory between input and output."""
+"""Convolutions, sums and an average as one streamed call: between input and output only rows are ever in memory."""
 
 from __future__ import annotations
 
@@ -12,17 +12,22 @@ from compiler.backend.targets.c.ctext import Code, define_struct, define_structs
 from compiler.backend.targets.c.node import Node
 from compiler.backend.targets.c.operators.add import Add
 from compiler.backend.targets.c.operators.conv import Conv
+from compiler.backend.targets.c.operators.pool import Pool
 from compiler.backend.targets.c.overlap import row_distance
 from kernels.reference.stream import Rows, Walk, walk
 
-PARAMS_BYTES, STAGE_BYTES = 12, 24  # sizeof(stream_params) and (stream_stage) where pointers have 4 bytes
+PARAMS_BYTES, STAGE_BYTES = 12, 28  # sizeof(stream_params) and (stream_stage) where pointers have 4 bytes
 
-Stage = Conv | Add
+SUM_BYTES = 4  # of a channel
+FIELDS: dict[type, str] = {Conv: "conv", Add: "sum", Pool: "average"}
+
+Stage = Conv | Add | Pool
 
 
 @dataclass(frozen=True, eq=False)
 class Stream(Node):
-    """`stages` in order; each reads the stream's one input or stages before it. The last writes the output."""
+    """`stages` in order; each reads the stream's one input or stages before it. The last writes the output; it alone
+    may be a Pool, one that averages all."""
 
     stages: tuple[Stage, ...]
 
@@ -38,7 +43,7 @@ class Stream(Node):
 
     @cached_property
     def heights(self) -> tuple[int, ...]:
-        """Rows of the input and of each stage's output."""
+        """Rows of the input and of each stage's output, of an average those that it reads."""
         found = [next(stage.shape_in[0] for stage in self.stages if isinstance(stage, Conv))]
         for stage, sources in zip(self.stages, self.sources, strict=True):
             found.append(stage.window.out[0] if isinstance(stage, Conv) else found[sources[0]])
@@ -54,8 +59,9 @@ class Stream(Node):
         )
 
     def row_bytes(self, index: int) -> int:
-        """Of a row of a stage's output."""
-        return self.stages[index].output_bytes // self.heights[index + 1]
+        """Of a row of a stage's output, of an average all of it."""
+        stage = self.stages[index]
+        return stage.output_bytes // (1 if isinstance(stage, Pool) else self.heights[index + 1])
 
     @cached_property
     def walk(self) -> Walk:
@@ -72,6 +78,8 @@ class Stream(Node):
     def rings(self) -> tuple[int, ...]:
         """Where in scratch each stage's ring begins, and how much scratch there is."""
         sizes = [self.row_bytes(i) * rows for i, rows in enumerate(self.walk.rings)]
+        if isinstance(self.stages[-1], Pool):
+            sizes[-1] = SUM_BYTES * self.output_bytes
         return tuple(int(at) for at in np.cumsum([0, *sizes]))
 
     @property
@@ -85,6 +93,8 @@ class Stream(Node):
     def distance(self, value: int) -> int | None:
         last = len(self.stages) - 1
         keeps = self.walk.keeps
+        if isinstance(self.stages[-1], Pool):  # it writes once, behind its last row
+            return row_distance(1, self.output_bytes, self.heights[0], self.row_in, lambda _: keeps[-1])
         return row_distance(len(keeps), self.row_bytes(last), self.heights[0], self.row_in, keeps.__getitem__)
 
     def code(self, prefix: str) -> Code:
@@ -94,7 +104,7 @@ class Stream(Node):
             name = f"{prefix}_{index}"
             definition, stage_bytes = stage.define(name)
             text, size = text + definition, size + stage_bytes + STAGE_BYTES
-            own: dict[str, object] = {"conv" if isinstance(stage, Conv) else "sum": f"&{name}"}
+            own: dict[str, object] = {FIELDS[type(stage)]: f"&{name}"}
             own |= {"row_bytes": self.row_bytes(index), "ring": self.rings[index]}
             own |= {"ring_rows": self.walk.rings[index], "height": self.heights[index + 1]}
             own |= dict(zip(("from", "beside"), sources, strict=False))
@@ -112,8 +122,13 @@ class Stream(Node):
 
 
 def streamable(node: Node) -> bool:
-    """Whether a node can be a stage: a convolution, or the sum of two maps."""
-    return isinstance(node, Conv) or (isinstance(node, Add) and len(node.inputs) == 2)
+    """Whether a node can be a stage: a convolution, the sum of two maps, or, as the last, the average over a map."""
+    return isinstance(node, Conv) or (isinstance(node, Add) and len(node.inputs) == 2) or ends(node)
+
+
+def ends(node: Node) -> bool:
+    """Whether a node can only be the last stage."""
+    return isinstance(node, Pool) and node.averages_all
 
 
 def stream(stages: Sequence[Stage], source: int) -> Stream:
