@@ -11,7 +11,14 @@ from keras import layers
 from compiler.backend.quantize import quantize
 from compiler.decompose.few_bits import largest_step
 from compiler.decompose.round_to_grid import grid_of
-from compiler.surgery.round_kernels import as_groups, is_rounded, round_kernels, second_moments
+from compiler.surgery.round_kernels import (
+    as_groups,
+    few_bit_layers,
+    is_rounded,
+    on_few_bits,
+    round_kernels,
+    second_moments,
+)
 from compiler.types import ConvSite
 from tests.frontend.networks import randomize
 
@@ -117,6 +124,12 @@ def test_moments_of_a_depthwise_layer_are_those_of_each_channel() -> None:
         np.testing.assert_allclose(sigma[channel], own.T @ own / len(own), rtol=2e-2, atol=2e-2)
     whole = second_moments(x, site, 1, True, 0)
     assert whole.shape == (1, 27, 27)
+
+
+def test_layers_of_few_bits_are_found_by_their_grids() -> None:
+    asked = {"shared": 3, "conv": 4}
+    assert few_bit_layers(network()) == {}
+    assert few_bit_layers(on_few_bits(network(), asked)) == asked
 
 
 @pytest.mark.parametrize("bits", [4, 3])
