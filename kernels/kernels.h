@@ -65,7 +65,7 @@ struct conv2d_params {
  * conv2d_coded_s8          weights of -8 to 7 in a prefix code of at most 6 bits: bitmap uint8[8] holds the lengths of
  *                          the codes of -8, -7, ... 7, two in a byte, the low half first, 0 where there is none;
  *                          weights the codes, from the highest bit down: those of output channels o and o + 1 in turn,
- *                          each in the order of [k_h][k_w][c_in], for every even o; and 2 bytes more, which may be
+ *                          each in the order of [k_h][k_w][c_in], for every even o; and 3 bytes more, which may be
  *                          read. Codes are canonical: the shorter first, among equals the lower weight. Decoded 64
  *                          weights at a time, onto the stack (about 400 bytes of it).
  * conv2d_sparse_bitmap_s8  bitmap uint8[c_out][k_h][k_w][ceil(c_in / 8)] and 3 bytes more, which may be read, most

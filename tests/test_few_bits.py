@@ -135,7 +135,7 @@ def test_a_target_that_has_no_kernel_for_it_says_so(folder: Path) -> None:
         compress(options(folder, "xcore", target="xcore"))
 
 
-def test_three_bits_are_for_emitted_c(folder: Path) -> None:
+def test_a_phone_has_no_three_bits(folder: Path) -> None:
     with pytest.raises(BadInput, match=r"^--weight_bits 3: target mobile: Kernels have eight or four .* Use 8 or 4\.$"):
         compress(options(folder, "three", weight_bits=3))
 

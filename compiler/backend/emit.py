@@ -24,10 +24,10 @@ def emit(
     few_bits: bool = False,
 ) -> bytes:
     """The int8 TFLite of `model` as `target` wants it. `calibration`: one array (n, …) per model input. `few_bits`:
-    kernels that four bits hold are stored so."""
+    kernels that four bits hold are stored so, where the target packs them."""
     tflite = quantize(model, calibration, io=io, per_tensor_dense=target.per_tensor_dense)
     if few_bits and target.packs_four_bits:
-        tflite = pack_four_bits(tflite, or_sparse=target.sparse_storage)
+        tflite = pack_four_bits(tflite, or_sparse=target.sparse_storage and target.is_tflite)
     if target.sparse_storage:
         tflite = sparsify(tflite, blocks)
     return shrink(tflite)

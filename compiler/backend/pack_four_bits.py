@@ -71,8 +71,13 @@ def is_smaller_sparse(steps: np.ndarray) -> bool:
 def steps_of(values: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     """(n, the int8 steps in one of n for each output channel) of an OHWI int8 kernel that holds round(127 n / N) for an
     N of `FEW_BITS`; None where a value is no such one."""
-    found = (steps_on_grid(values, largest_step(bits)) for bits in FEW_BITS)
-    return next((steps for steps in found if steps is not None), None)
+    found = [steps for bits in FEW_BITS if (steps := steps_on_grid(values, largest_step(bits))) is not None]
+
+    def error(steps: tuple[np.ndarray, np.ndarray]) -> float:
+        whole, finer = steps
+        return float(np.abs(np.rint(whole * finer[:, None, None, None]) - values).sum())
+
+    return min(found, key=error, default=None)
 
 
 def steps_on_grid(values: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray] | None:

@@ -3,7 +3,7 @@
     lengths   (8,) uint8: the length of each of the 16 values' codes, −8 first, two in a byte, the low half first; 0 of
               a value that does not occur
     codes     the codes, the first in the highest bits of the first byte: window positions and channels in the order of
-              OHWI, but of two output channels, 2i and 2i + 1, in turn; 2 bytes behind them may be read
+              OHWI, but of two output channels, 2i and 2i + 1, in turn; 3 bytes behind them may be read
 
 Codes are canonical: the shorter ones first, among equals the lower value first, counting upwards. Their lengths are
 those that take the fewest bits, found by package-merge: Larmore & Hirschberg, "A fast algorithm for optimal
@@ -16,7 +16,7 @@ import numpy as np
 
 LOWEST, HIGHEST = -8, 7
 LONGEST = 6
-READ_AHEAD = 2
+READ_AHEAD = 3  # bytes: the reader takes two at a time, before it knows that it needs them
 LENGTHS_BYTES = 8
 
 

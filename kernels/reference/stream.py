@@ -15,8 +15,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-MAX_STAGES = 64  # STREAM_MAX_STAGES
-
 
 @dataclass(frozen=True, slots=True)
 class Rows:

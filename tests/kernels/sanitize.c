@@ -31,6 +31,37 @@ static int8_t *values(int32_t n) { return fill(malloc((size_t)n), (size_t)n); }
 static int32_t span(int32_t k, int32_t dilation) { return (k - 1) * dilation + 1; }
 
 /* Weights of any format for an output of c_out channels; bitmaps are kept for `one_in` bits out of each. */
+/* The codes of n weights and the 3 bytes that may be read behind them: of 16 values in four bits each, or of four values
+ * in 1, 2, 3 and 3 bits. */
+static int8_t *codes(int32_t n, uint8_t lengths[8])
+{
+    static const uint8_t bits[] = {0, 2, 6, 7}, sizes[] = {1, 2, 3, 3};
+    const int32_t even = pick(0, 1);
+    uint8_t *stream = calloc((size_t)n, 1);
+    int32_t at = 0;
+
+    for (int32_t i = 0; i < 8; i++) {
+        lengths[i] = even ? 0x44 : 0;
+    }
+    if (!even) {
+        lengths[3] = 0x21, lengths[4] = 0x33; /* -2, -1, 0 and 1 */
+    }
+    for (int32_t i = 0; i < n; i++) {
+        const int32_t value = pick(0, even ? 15 : 3), size = even ? 4 : sizes[value];
+        const int32_t code = even ? value : bits[value];
+        for (int32_t bit = size - 1; bit >= 0; bit--, at++) {
+            stream[at / 8] |= (uint8_t)((code >> bit & 1) << (7 - at % 8));
+        }
+    }
+    const size_t bytes = (size_t)(at + 7) / 8 + 3;
+    int8_t *exact = calloc(bytes, 1);
+    for (size_t i = 0; i < bytes - 3; i++) {
+        exact[i] = (int8_t)stream[i];
+    }
+    free(stream);
+    return exact;
+}
+
 static conv2d_params random_conv(conv2d_row_s8 *row, int32_t h, int32_t w, int32_t c, int32_t c_out, int32_t k_h,
     int32_t k_w, int32_t stride_h, int32_t stride_w, int32_t dilation, int32_t pad_top, int32_t pad_left,
     int32_t h_out, int32_t w_out)
@@ -61,17 +92,11 @@ static conv2d_params random_conv(conv2d_row_s8 *row, int32_t h, int32_t w, int32
     conv.bias = bias, conv.multiplier = multiplier, conv.shift = shift;
 
     int32_t kept = k_h * k_w * (row == depthwise_s8 ? c_out : c * c_out);
-    if (row == conv2d_coded_s8) { /* 16 codes of four bits, whose values any bits are, or 1 + 2 + 4 + 4 of 1 to 4 */
+    if (row == conv2d_coded_s8) {
         uint8_t *lengths = calloc(1, 8);
-        const int32_t even = pick(0, 1);
-        for (int32_t i = 0; i < 8; i++) {
-            lengths[i] = even ? 0x44 : 0;
-        }
-        if (!even) {
-            lengths[0] = 0x21, lengths[3] = 0x40, lengths[7] = 0x43;
-        }
+        conv.weights = codes(kept, lengths);
         conv.bitmap = lengths;
-        kept = (k_h * k_w * c_out * c + 1) / 2 + 2;
+        return conv;
     }
     if (row == conv2d_sparse_bitmap_s8 || row == conv2d_sparse_block_s8) {
         const int32_t blocked = row == conv2d_sparse_block_s8;

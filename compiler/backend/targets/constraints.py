@@ -53,7 +53,8 @@ def weights_have_eight_bits(site: ConvSite, choice: Choice) -> str | None:
     """Kernels have to be int8: the target's tool does not take fewer bits a weight."""
     if choice.bits == 8:
         return None
-    return f"Layer '{site.name}' asks for {choice.bits} bits: use 8, or --target mobile, cortex_m, ethos_u or c."
+    others = "mobile, cortex_m, ethos_u or c" if choice.bits == 4 else "ethos_u or c"
+    return f"Layer '{site.name}' asks for {choice.bits} bits: use 8, or --target {others}."
 
 
 def weights_have_eight_or_four_bits(site: ConvSite, choice: Choice) -> str | None:
@@ -65,7 +66,8 @@ def weights_have_eight_or_four_bits(site: ConvSite, choice: Choice) -> str | Non
 
 def few_bits_are_of_convolutions(site: ConvSite, choice: Choice) -> str | None:
     """Fewer than eight bits a weight are for convolutions, whole or in a chain of 1×1, k×k and 1×1, without a sparse
-    branch, that are called once: LiteRT and TFLite Micro expand such kernels of CONV_2D, the emitted C decodes them."""
+    branch, that are called once: LiteRT and TFLite Micro expand such kernels of CONV_2D, Vela and the emitted C code
+    them."""
     if choice.bits == 8:
         return None
     if site.calls > 1:

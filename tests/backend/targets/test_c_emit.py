@@ -92,6 +92,36 @@ def test_chains_of_four_bottlenecks_and_separable_convolutions(tmp_path: Path) -
 
 
 @needs_compiler
+@pytest.mark.parametrize("shape", [(8, 32), (32, 8), (64, 4)])
+def test_a_reshape_between_convolutions_is_no_stage(tmp_path: Path, shape: tuple[int, int]) -> None:
+    """It only renames bytes: what is behind it reads the same value in other rows."""
+    net = RandomNetwork((16, 16, 3), seed=3)
+    x = net.conv(net.conv(net.input, 24), 24, (3, 3))
+    x = net.reshape(x, (1, *shape, 24))
+    y = net.conv(net.conv(x, 24, (3, 3)), 24, (3, 3))
+    assert_equal(net.tflite(classifier(net, net.add(x, y))), tmp_path / "net")
+
+
+@needs_compiler
+def test_a_reshape_inside_a_block(tmp_path: Path) -> None:
+    net = RandomNetwork((16, 16, 8), seed=4)
+    x = net.conv(net.input, 8, (3, 3))
+    y = net.reshape(net.conv(net.reshape(net.conv(x, 8, (3, 3)), (1, 8, 32, 8)), 8, (3, 3)), (1, 16, 16, 8))
+    assert_equal(net.tflite(classifier(net, net.add(x, y))), tmp_path / "net")
+
+
+@needs_compiler
+@pytest.mark.parametrize("fuse", [False, True])
+def test_a_point_reads_padding_behind_the_map(tmp_path: Path, fuse: bool) -> None:
+    """A PAD of the last row and column alone, folded into a 1×1: there is no padding before, but some behind."""
+    net = RandomNetwork((9, 7, 5), seed=5)
+    x = net.conv(net.pad(net.input, [(0, 0), (0, 1), (0, 1), (0, 0)]), 6, (1, 1), (1, 1), "VALID")
+    x = net.conv(net.pad(x, [(0, 0), (0, 0), (0, 1), (0, 0)]), 6, (1, 1), (1, 1), "VALID")
+    x = net.conv(x, 4, (3, 3), (2, 2))
+    assert_equal(net.tflite(classifier(net, x)), tmp_path / "net", fuse=fuse)
+
+
+@needs_compiler
 def test_other_operators(tmp_path: Path) -> None:
     net = RandomNetwork((12, 12, 5), seed=2)
     x = net.pad(net.input, [(0, 0), (1, 2), (0, 1), (0, 0)])  # folded into the convolution

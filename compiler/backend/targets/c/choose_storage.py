@@ -17,6 +17,5 @@ def choose_storage(nodes: tuple[Node, ...], most_kept: float) -> tuple[Node, ...
 def _stored(conv: Conv, most_kept: float) -> Conv:
     if conv.depthwise:
         return conv
-    point = conv.window.kernel == (1, 1) and conv.window.pad == (0, 0)
-    dense = Packed.pointwise(conv.weights) if point else Packed.dense(conv.weights)
+    dense = Packed.pointwise(conv.weights) if conv.pointwise else Packed.dense(conv.weights)
     return replace(conv, packed=smallest(conv.weights, dense, most_kept))

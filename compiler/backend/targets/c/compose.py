@@ -13,8 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-import numpy as np
-
 from compiler.backend.targets.c.border_names import border_names
 from compiler.backend.targets.c.choose_storage import choose_storage
 from compiler.backend.targets.c.fold_pads import fold_pads
@@ -83,13 +81,14 @@ def compose(
     kernels = _with_includes([f"{kernel}.c" for kernel in rendered.kernels])
     texts = {**rendered.texts, **kernels, "main.c": main(name)}
     texts["CMakeLists.txt"] = cmake(name, [n for n in sorted(texts) if n.endswith(".c") and n != "main.c"])
-    weights = distinct(array for node in scheduled.nodes for array in node.weight_arrays)
+    arrays = [pair for n in scheduled.nodes for pair in zip(n.weight_arrays, n.weight_counts, strict=True)]
+    weights = distinct(arrays)
     return Emitted(
         MappingProxyType(texts),
         scheduled.plan.bytes,
         rendered.constant_bytes,
-        sum(array.nbytes for array in weights),
-        sum(array.size for array in weights if array.dtype != np.uint8),  # bitmaps are uint8
+        sum(array.nbytes for array, _ in weights),
+        sum(count for _, count in weights),
         len(scheduled.nodes),
         sum(isinstance(node, Stream) for node in scheduled.nodes),
     )

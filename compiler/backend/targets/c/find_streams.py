@@ -1,9 +1,9 @@
 """Which calls run together as streams, so that the arena is smallest.
 
 A span of calls in the order of execution can be one stream if all are convolutions or sums (or, at its end, the average
-over a map), they read one value from outside, and nobody outside reads what they compute but for the last. That is what
-`first · core · last + sparse` and its kin look like in a file, and also a bottleneck, a residual block, and a run of
-any of them.
+over a map), they read one value from outside, nobody outside reads what they compute but for the last, and every map is
+read in the shape that it is written in (a reshape only renames a value). That is what `first · core · last + sparse`
+and its kin look like in a file, and also a bottleneck, a residual block, and a run of any of them.
 
 The calls are cut into spans, of one call or streamed, so that the largest need of any is least; and among the ways
 to do so, so that as few calls as possible are streamed. Both by dynamic programming over where the last span begins:
@@ -13,14 +13,18 @@ to do so, so that as few calls as possible are streamed. Both by dynamic program
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from compiler.backend.targets.c.node import Node
+from compiler.backend.targets.c.operators.add import Add
 from compiler.backend.targets.c.operators.conv import Conv
-from compiler.backend.targets.c.operators.stream import ends, stream, streamable
+from compiler.backend.targets.c.operators.stream import Stage, ends, stream, streamable
 
-LONGEST = 24  # calls in one stream
+LONGEST = 24  # calls in one stream, at most STREAM_MAX_STAGES of kernels.h
+
+Map = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,26 +89,38 @@ def spans(nodes: Sequence[Node], values: Values, sink: int) -> Iterator[Span]:
     """Every call alone, and every stream."""
     for begin, first in enumerate(nodes):
         yield Span(begin, begin + 1, first, need(first, begin, begin + 1, values))
-        outside: set[int] = set()
-        inside: set[int] = set()
+        if not isinstance(first, Conv):
+            continue
+        source = first.inputs[0]
+        shapes = {source: first.shape_in}  # of what has been read from outside or computed inside
         for end in range(begin + 1, min(len(nodes), begin + LONGEST) + 1):
             node = nodes[end - 1]
-            if not streamable(node) or not isinstance(first, Conv):
+            if not streamable(node) or not set(node.inputs) <= shapes.keys():
                 break
-            outside.update(value for value in node.inputs if value not in inside)
-            inside.add(node.output)
-            if len(outside) > 1:
+            shape = map_of(node, [shapes[value] for value in node.inputs])  # type: ignore[arg-type]
+            if shape is None:
                 break
-            others = inside - {node.output}
+            shapes[node.output] = shape
+            others = shapes.keys() - {source, node.output}
             if others and all(values.last[value] < end for value in others):
-                made = stream(nodes[begin:end], first.inputs[0])  # type: ignore[arg-type]
+                made = stream(nodes[begin:end], source)  # type: ignore[arg-type]
                 yield Span(begin, end, made, need(made, begin, end, values))
             if ends(node):
                 break
 
 
+def map_of(stage: Stage, read: Sequence[Map]) -> Map | None:
+    """(h, w, c) of what a stage makes of maps of these shapes; None where it reads them in another."""
+    if isinstance(stage, Add):
+        return read[0] if len(set(read)) == 1 and math.prod(read[0]) == stage.size else None
+    if read[0] != stage.shape_in:
+        return None
+    return (*stage.window.out, stage.c_out if isinstance(stage, Conv) else stage.shape_in[2])
+
+
 def need(node: Node, begin: int, end: int, values: Values) -> int:
-    """Bytes alive while `node` runs in the place of the calls `begin` … `end` − 1; no packing needs fewer."""
+    """Bytes alive while `node` runs in the place of the calls `begin` … `end` − 1, its output run into one input: no
+    packing needs fewer, as long as no call but a sum, whose maps are of one size, reads two."""
     alive = {v: size for v, size in values.sizes.items() if values.made[v] < begin <= values.last[v]}
     own = values.sizes[node.output]
     total = sum(alive.values()) + own + node.scratch_bytes

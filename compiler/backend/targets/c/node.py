@@ -34,6 +34,11 @@ class Node(ABC):
         """Kernels as they are stored, biases and other constant operands."""
         return ()
 
+    @property
+    def weight_counts(self) -> tuple[int, ...]:
+        """Of each of `weight_arrays`, how many values of the network it holds."""
+        return tuple(array.size for array in self.weight_arrays)
+
     def distance(self, value: int) -> int | None:
         """How many bytes behind the output's start the input `value` has to start (before it, if negative) so that no
         byte is overwritten before it was last read; None if they have to be apart."""

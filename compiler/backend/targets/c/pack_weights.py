@@ -22,15 +22,23 @@ READ_AHEAD = np.zeros(3, np.uint8)  # the sparse kernels read the bitmap by four
 
 @dataclass(frozen=True, eq=False)
 class Packed:
-    """kernel: the row kernel that reads `arrays`, by field of conv2d_params. block (b_in, b_out), or zeros."""
+    """kernel: the row kernel that reads `arrays`, by field of conv2d_params. block (b_in, b_out), or zeros. weights:
+    how many there are in them, where they are not one in each int8."""
 
     kernel: str
     arrays: dict[str, np.ndarray]
     block: tuple[int, int] = (0, 0)
+    weights: int | None = None
 
     @property
     def nbytes(self) -> int:
         return sum(array.nbytes for array in self.arrays.values())
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Of each array how many weights it holds; bitmaps and lengths of codes hold none."""
+        known = {} if self.weights is None else {"weights": self.weights}
+        return tuple(0 if f == "bitmap" else known.get(f, array.size) for f, array in self.arrays.items())
 
     @classmethod
     def dense(cls, weights: np.ndarray) -> Packed:
@@ -51,7 +59,7 @@ class Packed:
     def coded(cls, weights: np.ndarray) -> Packed:
         """OHWI, of values that four bits hold."""
         lengths, codes = pack_coded(weights)
-        return cls("conv2d_coded_s8", {"weights": codes, "bitmap": lengths})
+        return cls("conv2d_coded_s8", {"weights": codes, "bitmap": lengths}, weights=weights.size)
 
     @classmethod
     def bitmap(cls, weights: np.ndarray) -> Packed:

@@ -23,5 +23,6 @@ def schedule(
     ways = [nodes]
     if fuse:
         ways += find_streams(nodes, source, source_bytes, sink)
-    plans = [Schedule(way, plan_arena(way, source, source_bytes, sink, tries)) for way in ways]
+    packed = {way: plan_arena(way, source, source_bytes, sink, tries) for way in dict.fromkeys(ways)}
+    plans = [Schedule(way, plan) for way, plan in packed.items()]
     return min(plans, key=lambda s: s.plan.bytes)

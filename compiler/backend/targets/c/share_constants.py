@@ -31,6 +31,6 @@ def share_constants(definitions: Iterable[str]) -> tuple[list[str], int]:
     return shared, saved
 
 
-def distinct(arrays: Iterable[np.ndarray]) -> list[np.ndarray]:
-    """The arrays that `share_constants` leaves."""
-    return list({(array.dtype.str, array.tobytes()): array for array in arrays}.values())
+def distinct(arrays: Iterable[tuple[np.ndarray, int]]) -> list[tuple[np.ndarray, int]]:
+    """The arrays that `share_constants` leaves, each with what stands beside it."""
+    return list({(array.dtype.str, array.tobytes()): (array, beside) for array, beside in arrays}.values())

@@ -47,9 +47,10 @@ class Conv(Node):
 
     @property
     def pointwise(self) -> bool:
-        """1×1, stride 1: output position for input position."""
+        """1×1, and every output position reads an input position: no padding before, and none behind."""
         window = self.window
-        return not self.depthwise and window.kernel == (1, 1) and window.strides == (1, 1) and window.pad == (0, 0)
+        inside = all((n - 1) * s < size for n, s, size in zip(window.out, window.strides, self.shape_in, strict=False))
+        return not self.depthwise and window.kernel == (1, 1) and window.pad == (0, 0) and inside
 
     @property
     def reach(self) -> int:
@@ -71,6 +72,10 @@ class Conv(Node):
     @property
     def weight_arrays(self) -> tuple[np.ndarray, ...]:
         return *self.packed.arrays.values(), self.stored_bias
+
+    @property
+    def weight_counts(self) -> tuple[int, ...]:
+        return *self.packed.counts, self.c_out
 
     @property
     def stored_bias(self) -> np.ndarray:

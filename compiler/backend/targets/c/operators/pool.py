@@ -39,7 +39,7 @@ class Pool(Node):
     def averages_all(self) -> bool:
         """Whether it is the average over the whole map."""
         window = self.window
-        return self.kernel == "average_pool_s8" and window.kernel == self.shape_in[:2] and window.pad == (0, 0)
+        return self.kernel == "average_pool_s8" and window.kernel == self.shape_in[:2] and window.out == (1, 1)
 
     def code(self, prefix: str) -> Code:
         text, size = self.define(prefix)

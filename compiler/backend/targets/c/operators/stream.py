@@ -90,6 +90,10 @@ class Stream(Node):
     def weight_arrays(self) -> tuple[np.ndarray, ...]:
         return tuple(array for stage in self.stages for array in stage.weight_arrays)
 
+    @property
+    def weight_counts(self) -> tuple[int, ...]:
+        return tuple(count for stage in self.stages for count in stage.weight_counts)
+
     def distance(self, value: int) -> int | None:
         last = len(self.stages) - 1
         keeps = self.walk.keeps
