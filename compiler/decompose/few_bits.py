@@ -24,10 +24,10 @@ import scipy.linalg
 from compiler.decompose.equalise import equalise
 from compiler.decompose.factors import Factors
 from compiler.decompose.metric import Metric
-from compiler.decompose.regression import factor_gram
 from compiler.decompose.round_to_grid import grid_of, nearest, round_to_grid
 from compiler.decompose.row_covariance import RowCovariance
 
+RIDGE = 1e-6  # of the mean variance, where that is enough
 CLIPPED = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.43, 0.36)  # of the largest weight
 
 
@@ -85,7 +85,15 @@ def channel_gram(sigma: np.ndarray, c_in: int) -> np.ndarray:
 
 
 def solve(gram: np.ndarray, right: np.ndarray) -> np.ndarray:
-    return scipy.linalg.cho_solve((factor_gram(gram), True), right)
+    """G⁻¹ R of a Gram matrix, damped as little as it takes: on a grid two features may be one and the same."""
+    level = RIDGE * float(np.trace(gram)) / len(gram) or 1.0
+    while True:
+        try:
+            factor = scipy.linalg.cho_factor(gram + level * np.eye(len(gram), dtype=gram.dtype), lower=True)
+        except scipy.linalg.LinAlgError:
+            level *= 10
+            continue
+        return scipy.linalg.cho_solve(factor, right)
 
 
 def on_grid(kernel: np.ndarray, sigma: np.ndarray | RowCovariance, bits: int) -> np.ndarray:

@@ -10,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from keras import layers
 
+from compiler.backend.emit import emit
 from compiler.backend.pack_four_bits import pack_four_bits, steps_of
 from compiler.backend.quantize import quantize
 from compiler.backend.shrink import shrink
 from compiler.backend.stored_bytes import macs, stored_bytes
 from compiler.backend.targets import TARGETS
+from compiler.backend.targets.c import compose
 from compiler.backend.verify import Kernels, agreement, run
 from compiler.tflite import flatbuffer
 from compiler.tflite.nibbles import pack_nibbles, unpack_nibbles
@@ -96,6 +98,25 @@ def test_a_kernel_that_two_layers_read_stays(int8: bytes) -> None:
     convs[0].inputs = np.array([convs[0].inputs[0], convs[2].inputs[1], convs[0].inputs[2]], np.int32)
     shared = kernels_of(pack_four_bits(flatbuffer.write(model)))
     assert shared[(9, 1, 1, CHANNELS)].type == schema.TensorType.INT8
+
+
+@pytest.mark.parametrize(("target", "stored"), [("mobile", "INT8"), ("c", "INT4")])
+def test_zeros_of_a_kernel_of_few_bits_are_left_to_sparse_storage_where_a_file_is_run(target: str, stored: str) -> None:
+    """The emitted C codes them in fewer bits than TFLite's sparse format, and has to see that they are few values."""
+    random = np.random.default_rng(2)
+    x = inputs = keras.Input((6, 6, 64))
+    net = keras.Model(inputs, layers.Conv2D(64, 3, padding="same")(x))
+    steps = random.integers(-3, 4, (3, 3, 64, 64)) * (random.random((3, 3, 64, 64)) < 0.2)
+    steps[0, 0, 0] = 3
+    net.layers[-1].set_weights([steps * np.float32(0.01), np.zeros(64)])
+    x = random.normal(size=(8, 6, 6, 64)).astype(np.float32)
+    model = flatbuffer.read(emit(net, [x], TARGETS[target], few_bits=True))
+    kinds = {t.type for t in flatbuffer.subgraph(model).tensors if np.prod(flatbuffer.shape_of(t)) == steps.size}
+    assert kinds == {getattr(schema.TensorType, stored)}
+    if target == "c":
+        emitted = compose(flatbuffer.write(model))
+        assert "conv2d_coded_s8.c" in emitted.files
+        assert emitted.params == steps.size + 64
 
 
 @given(st.lists(st.integers(-7, 7), min_size=1, max_size=40))

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compiler.decompose.factors import Factors
-from compiler.decompose.few_bits import few_bit_chain, few_bits, largest_step, on_grid
+from compiler.decompose.few_bits import few_bit_chain, few_bits, largest_step, on_grid, solve
 from compiler.decompose.fit import fit
 from compiler.decompose.metric import Metric
 from compiler.decompose.round_to_grid import grid_of, nearest
@@ -91,6 +91,20 @@ def test_a_chain_is_rounded_factor_by_factor(choice: Choice) -> None:
     apart = metric.loss(kernel - Factors(tuple(alone)).reconstruct())
     cut = metric.loss(kernel - whole.reconstruct())  # what the ranks lose before anything is rounded
     assert metric.loss(kernel - chain.reconstruct()) - cut < 0.8 * (apart - cut)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_features_that_are_one_and_the_same_are_solved_for(dtype: type) -> None:
+    """Σ of float32 may be as indefinite as its precision allows, and columns on a grid of seven steps alike or 0."""
+    random = np.random.default_rng(0)
+    features = np.repeat(random.normal(size=(400, 40)), 4, axis=1).astype(dtype)
+    features[:, :8] = 0
+    gram = features.T @ features - dtype(1e-3) * np.eye(160, dtype=dtype)
+    right = features.T @ random.normal(size=(400, 5)).astype(dtype)
+    found = solve(gram, right)
+    assert np.all(np.isfinite(found))
+    assert np.linalg.norm(gram @ found - right) < 0.05 * np.linalg.norm(right)
+    assert np.all(np.isfinite(solve(np.zeros((3, 3), dtype), np.zeros((3, 2), dtype))))
 
 
 def test_an_svd_is_rounded_likewise() -> None:

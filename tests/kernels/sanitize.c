@@ -264,6 +264,9 @@ int main(void)
         try_stream();
         try_others();
     }
+    for (int32_t i = 0; i < 3000; i++) { /* how far the reader of codes runs ahead depends on how they end */
+        try_conv(conv2d_coded_s8);
+    }
     puts("done");
     return 0;
 }
