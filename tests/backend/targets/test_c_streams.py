@@ -9,7 +9,7 @@ from compiler.backend.targets.c.graph import read_graph
 from compiler.backend.targets.c.lower import lower
 from compiler.backend.targets.c.node import Node
 from compiler.backend.targets.c.operators.stream import Stream
-from compiler.backend.targets.c.schedule import Schedule, schedule
+from compiler.backend.targets.c.schedule import Schedule, late, schedule
 from kernels import SOURCES
 from tests.kernels.random_network import RandomNetwork, Value
 
@@ -67,6 +67,18 @@ def test_a_block_is_streamed_where_it_sets_the_peak() -> None:
     end = net.mean(net.conv(net.add(net.conv(net.conv(x, 16, (3, 3)), 16, (3, 3)), x), 8, (3, 3), (2, 2)))
     nodes, source, size, sink = lowered(net, end)
     assert scheduled(net, end).plan.bytes < 0.5 * schedule(nodes, source, size, sink, fuse=False).plan.bytes
+
+
+def test_what_grows_waits_until_it_is_read() -> None:
+    """The shortcut of a CIFAR ResNet: subsampled, its channels padded with zeros, long before the sum."""
+    net = RandomNetwork((16, 16, 8))
+    x = net.conv(net.input, 8, (3, 3))
+    short = net.pad(net.pool(x, (1, 1), (2, 2)), [(0, 0), (0, 0), (0, 0), (4, 4)])
+    y = net.conv(net.conv(x, 16, (3, 3), (2, 2)), 16, (3, 3))
+    nodes, source, size, _ = lowered(net, net.mean(net.add(y, short)))
+    assert [type(node).__name__ for node in nodes] == ["Conv", "Pool", "Pad", "Conv", "Conv", "Add", "Mean"]
+    kinds = [type(node).__name__ for node in late(nodes, source, size)]
+    assert kinds == ["Conv", "Pool", "Conv", "Conv", "Pad", "Add", "Mean"]
 
 
 def test_no_stream_is_longer_than_the_kernel_allows() -> None:
