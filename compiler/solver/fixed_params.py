@@ -23,6 +23,7 @@ UNITS = {"params": "weight_bytes", "bytes": "file_bytes", "macs": "macs"}
 ROUNDS = 8
 TOLERANCE = 2e-6  # of a limit: HiGHS lets half of this pass, and now and then some more
 MOST_CUTS = 40
+FEW_CUTS = 6  # where a target streams, and estimates take longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,12 @@ class Problem:
         known = [self.menus[site.name] for site in self.inventory.sites]
         finite = np.isfinite(granted)
         columns = np.concatenate([finite, np.ones(len(self.bounds), bool)])
-        for _ in range(MOST_CUTS):
+        streams = self.limited is not None and self.limited.model.target.streams
+        for tried in range(MOST_CUTS):
+            if streams and tried == FEW_CUTS:
+                self.cuts += self.limited.splitting(self.menus, self.inventory.sites)  # type: ignore[union-attr]
+            if streams and tried > FEW_CUTS:
+                break
             picks = knapsack(
                 objective,
                 [cost[:, columns] for cost in self.costs],
@@ -152,7 +158,7 @@ class Problem:
             if cut is None:
                 return picks
             self.cuts.append(cut)
-        raise Infeasible(f"no plan was found within --max_arena_bytes in {MOST_CUTS} tries; raise it a little.")
+        raise Infeasible("no plan was found within --max_arena_bytes; raise it a little.")
 
     def priced(self, picks: Sequence[int]) -> np.ndarray:
         """Price of a whole plan in each unit, what no candidate touches included."""

@@ -10,7 +10,8 @@ are the tensors that its own choice makes, and those of the original network bes
 plan is the largest of its sites' own, each known before (`live`), plus what interpreters keep for every operator
 (`kept`), and rows express both. They bound RAM from below: tensors may not pack without gaps. So each solution's plan
 is packed as a whole, and one that exceeds the limit is cut off, together with every candidate that would do the same
-in its place; then the solver runs again.
+in its place; then the solver runs again. Where a target streams its operators, no site bounds RAM by itself: a few cuts
+are tried, then every choice that splits a layer is left out, since one kernel for one kernel leaves the streams alone.
 """
 
 from __future__ import annotations
@@ -110,8 +111,19 @@ class Limited:
             needed, plan = names, dict(zip(names, choices, strict=True))
         cut = {names.index(name): (_index(menus[name], plan[name]),) for name in needed}
         last = needed[-1]
+        if self.model.target.streams:  # each estimate plans the whole network
+            return cut
         alike = tuple(i for i, c in enumerate(menus[last]) if self.model.arena_bytes(plan | {last: c.choice}) > limit)
         return cut | {names.index(last): alike}
+
+    def splitting(self, menus: Menus, sites: Sequence[ConvSite]) -> list[Cut]:
+        """Of each site the candidates that make several operators of it."""
+        cuts: list[Cut] = []
+        for index, site in enumerate(sites):
+            several = tuple(i for i, c in enumerate(menus[site.name]) if not is_one_operator(c.choice))
+            if several:
+                cuts.append({index: several})
+        return cuts
 
     def _thrifty(self, menu: Sequence[Candidate], name: str) -> list[Choice]:
         """The choices of which no other adds less to the RAM of any plan, in what is alive and in what is kept."""
@@ -125,6 +137,11 @@ class Limited:
             if all(figures[other][1] > figures[choice][1] for other in least):
                 least.append(choice)
         return least
+
+
+def is_one_operator(choice: Choice) -> bool:
+    """Whether the layer stays one convolution, dense or stored sparse."""
+    return choice.chain in ("dense", "none") and choice.structure in (None, "unstructured", "block")
 
 
 def nothing(name: str, choice: Choice) -> float:

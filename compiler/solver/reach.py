@@ -57,7 +57,10 @@ class Reach:
         return self.model.time_ratio(self._plan(problem, self._least(problem, times)))
 
     def arena_bytes(self) -> float:
-        """By halving: RAM is no sum."""
+        """By halving: RAM is no sum. Where the target streams, what is always found, which may not be the least: no
+        layer is split, and the streams stay those of the original."""
+        if self.model.target.streams:
+            return float(self.model.arena_bytes({}))
         found = self._with_arena(np.inf)
         assert found is not None, "the budget by itself is met"
         low, high = 0.0, found
@@ -105,8 +108,13 @@ def blame(limits: Limits, reach: Reach) -> str:
                 f"{shown(rounded_up(least))}; ask for {shown(rounded_up(MARGIN * least))} or more, or let more of the "
                 "network be kept."
             )
-    given = " and ".join(flag for name, flag in FLAGS.items() if getattr(limits, name) is not None)
-    return f"{given} can't be met together within the budget; relax one of them, or let more of the network be kept."
+    given = [flag for name, flag in FLAGS.items() if getattr(limits, name) is not None]
+    if len(given) == 1:
+        return f"no plan within the budget was found that keeps {given[0]}; raise it, or keep more of the network."
+    return (
+        f"{' and '.join(given)} can't be met together within the budget; relax one of them, or let more of the network "
+        "be kept."
+    )
 
 
 def rounded_up(value: float) -> float:

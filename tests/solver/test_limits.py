@@ -175,6 +175,22 @@ def test_a_refusal_names_a_limit_that_works(limits: Limits, flag: str) -> None:
                 fixed_params(menus, INVENTORY, TARGETS["cortex_m"], original, 0.9, "params", limited)
 
 
+def test_where_operators_are_streamed_the_original_s_arena_is_found() -> None:
+    """No site bounds it, so a few cuts are tried, and then no layer is split."""
+    menus, original, model = case("c")
+    limit = model.arena_bytes({})
+    text = blame(Limits(arena_bytes=0.5 * limit), Reach(menus, INVENTORY, TARGETS["c"], original, 0.9, "params", model))
+    assert f"the smallest reachable is about {limit}; ask for" in text
+    solution = fixed_params(
+        menus, INVENTORY, TARGETS["c"], original, 0.9, "params", Limited(Limits(arena_bytes=limit), model)
+    )
+    assert model.arena_bytes(dict(solution.choices)) <= limit
+    assert solution.kept <= 0.9
+    few = Limited(Limits(arena_bytes=0.2 * limit), model)
+    with pytest.raises(Infeasible):
+        fixed_params(menus, INVENTORY, TARGETS["c"], original, 0.9, "params", few)
+
+
 def test_limits_that_exclude_each_other_are_both_named() -> None:
     menus, original, model = case("cortex_m")
     reach = Reach(menus, INVENTORY, TARGETS["cortex_m"], original, 1.0, "params", model)
