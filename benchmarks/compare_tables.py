@@ -12,6 +12,7 @@ import argparse
 import json
 import re
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,7 @@ def short_areas() -> str:
     rows = []
     for method in METHODS:
         data = free(method)
-        cells = [points(area(known, method, data, budgets_of(known))) for known in found.values()]
+        cells = [points(area(known, method, data, common_budgets(known))) for known in found.values()]
         if any(cell != "–" for cell in cells):
             rows.append([method, *cells])
     return table(["method", *found], rows)
@@ -101,7 +102,7 @@ def areas() -> str:
     rows = []
     for method, known in METHODS.items():
         for data in DATA:
-            cells = [points(area(of, method, data, budgets_of(of))) for of in found.values()]
+            cells = [points(area(of, method, data, common_budgets(of))) for of in found.values()]
             if any(cell != "–" for cell in cells):
                 rows.append([method, known.source, data, *cells])
     return table(["method", "source", "data given", *found], rows, 3)
@@ -111,6 +112,12 @@ def budgets_of(rows: Rows) -> tuple[float, ...]:
     """The budgets that a network was measured at."""
     seen = {name.split()[-2] for name in rows}
     return tuple(float(b) for b in sorted(seen))
+
+
+def common_budgets(rows: Rows) -> tuple[float, ...]:
+    """Those that most methods were measured at: areas over other budgets could not be compared."""
+    counts = Counter(float(name.split()[-2]) for name in rows)
+    return tuple(sorted(budget for budget, count in counts.items() if 2 * count > max(counts.values())))
 
 
 def curves() -> str:
