@@ -173,24 +173,28 @@ def at_equal_accuracy(network: Network, target: str, bound: float) -> dict[str, 
     low, high, found = 0.0, 1.0, None
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        try:
-            tflite, report = compressed(network, target, ("--budget=bytes", f"--compression_factor={middle}"))
-        except CheckFailed:  # no file is so small
+        row = flash_of(network, target, middle)
+        if row is None or row["loss"] > bound:
             low = middle
-            continue
-        if report["evidence"]["loss"] > bound:
-            low = middle
-            continue
-        high = middle
-        found = {
-            "flash_bytes": report["compressed"]["file_bytes"],
-            "weight_bytes": report["compressed"]["stored_weight_bytes"],
-            "tflite_params": stored_bytes(tflite).params,
-            "original_flash_bytes": report["original"]["file_bytes"],
-            "loss": report["evidence"]["loss"],
-            "examples": report["evidence"]["examples"],
-        }
+        else:
+            high, found = middle, row
     return found or {"error": f"no file that loses at most {100 * bound:.1f} points."}
+
+
+def flash_of(network: Network, target: str, factor: float) -> dict[str, Any] | None:
+    """The artefact that keeps `factor` of the bytes, and its loss on all images; None where none is so small."""
+    try:
+        tflite, report = compressed(network, target, ("--budget=bytes", f"--compression_factor={factor}"))
+    except CheckFailed:
+        return None
+    return {
+        "flash_bytes": report["compressed"]["file_bytes"],
+        "weight_bytes": report["compressed"]["stored_weight_bytes"],
+        "tflite_params": stored_bytes(tflite).params,
+        "original_flash_bytes": report["original"]["file_bytes"],
+        "loss": report["evidence"]["loss"],
+        "examples": report["evidence"]["examples"],
+    }
 
 
 def single_kernels() -> list[dict[str, Any]]:

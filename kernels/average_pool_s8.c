@@ -23,8 +23,7 @@ void average_pool_s8(const pool_params *pool, const int8_t *input, int8_t *outpu
                         in += c;
                     }
                 }
-                const int32_t half = sum > 0 ? count / 2 : -(count / 2);
-                output[o] = clamp_s8((sum + half) / count, pool->min, pool->max);
+                output[o] = average_s8(sum, count, pool->min, pool->max);
             }
             output += c;
         }

@@ -17,6 +17,13 @@ static inline int8_t clamp_s8(int32_t value, int32_t min, int32_t max)
     return (int8_t)max_s32(min, min_s32(max, value));
 }
 
+/* sum / count, rounding half away from zero; count >= 1. */
+static inline int8_t average_s8(int32_t sum, int32_t count, int32_t min, int32_t max)
+{
+    const int32_t half = sum > 0 ? count / 2 : -(count / 2);
+    return clamp_s8((sum + half) / count, min, max);
+}
+
 /* a * b / 2^31, rounding half up. Not both may be -2^31. */
 static inline int32_t doubling_high_mul(int32_t a, int32_t b)
 {

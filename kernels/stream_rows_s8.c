@@ -59,8 +59,7 @@ static void average_row(const pool_params *pool, int32_t y, const int8_t *row, i
             sum += row[x * c + o];
         }
         if (last) {
-            const int32_t half = sum > 0 ? count / 2 : -(count / 2);
-            out[o] = clamp_s8((sum + half) / count, pool->min, pool->max);
+            out[o] = average_s8(sum, count, pool->min, pool->max);
         } else {
             memcpy(sums + o * (int32_t)sizeof sum, &sum, sizeof sum);
         }

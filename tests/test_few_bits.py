@@ -19,7 +19,7 @@ from compiler.result import Result
 from compiler.run.plan_json import read_plan
 from compiler.tflite import flatbuffer
 from compiler.types import Choice, ConvSite
-from tests.tiny import run, save_tiny
+from tests.tiny import run, save_tiny, tiny_options
 from tests.tools import XMOS
 
 MENU: dict[str, Any] = {"compression_type": "spars", "pruning_structure": "filter", "weight_bits": 4}
@@ -34,8 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def options(folder: Path, name: str, **changes: Any) -> Options:
     """Without low rank on the menu, which suits this network too well."""
-    given: dict[str, Any] = {"compression_factor": 0.65, "jobs": 2, "seed": 3, "no_html": True, **MENU}
-    return Options(input_path=folder / "net.keras", output_path=folder / f"{name}.tflite", **(given | changes))
+    return tiny_options(folder, name, **({"compression_factor": 0.65, "no_html": True} | MENU | changes))
 
 
 @pytest.fixture(scope="module")

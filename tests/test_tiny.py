@@ -19,7 +19,7 @@ from compiler.options import Options
 from compiler.pipeline import compress
 from compiler.result import Result
 from compiler.run.plan_json import read_plan
-from tests.tiny import run, save_tiny
+from tests.tiny import run, save_tiny, tiny_options
 from tests.tools import XMOS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -34,8 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def options(folder: Path, name: str, **changes: Any) -> Options:
-    given: dict[str, Any] = {"compression_factor": 0.5, "pruning_structure": "unstructured", "jobs": 2, "seed": 3}
-    return Options(input_path=folder / "net.keras", output_path=folder / f"{name}.tflite", **(given | changes))
+    return tiny_options(folder, name, **({"compression_factor": 0.5, "pruning_structure": "unstructured"} | changes))
 
 
 @pytest.fixture(scope="module")

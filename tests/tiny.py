@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -10,9 +11,16 @@ from ai_edge_litert.interpreter import Interpreter
 from keras import layers
 
 from compiler.datafree.natural_noise import natural_noise
+from compiler.options import Options
 from tests.frontend.networks import randomize
 
 SHAPE = (8, 8, 3)
+
+
+def tiny_options(folder: Path, name: str, **given: Any) -> Options:
+    """`net.keras` of `folder` into `<name>.tflite` beside it, the same whatever else runs."""
+    paths = {"input_path": folder / "net.keras", "output_path": folder / f"{name}.tflite"}
+    return Options(**paths, **({"jobs": 2, "seed": 3} | given))
 
 
 def save_tiny(folder: Path) -> None:

@@ -139,22 +139,21 @@ class Problem:
         known = [self.menus[site.name] for site in self.inventory.sites]
         finite = np.isfinite(granted)
         columns = np.concatenate([finite, np.ones(len(self.bounds), bool)])
-        streams = self.limited is not None and self.limited.model.target.streams
-        for tried in range(MOST_CUTS):
-            if streams and tried == FEW_CUTS:
-                self.cuts += self.limited.splitting(self.menus, self.inventory.sites)  # type: ignore[union-attr]
-            if streams and tried > FEW_CUTS:
-                break
+        limited = self.limited
+        streams = limited is not None and limited.model.target.streams
+        for left in reversed(range(FEW_CUTS + 1 if streams else MOST_CUTS)):
+            if limited is not None and streams and not left:
+                self.cuts += limited.splitting(self.menus, self.inventory.sites)
             picks = knapsack(
                 objective,
                 [cost[:, columns] for cost in self.costs],
                 [*granted[finite], *self.bounds],
                 cuts=self.cuts,
             )
-            if self.limited is None:
+            if limited is None:
                 return picks
             choices = [menu[pick].choice for menu, pick in zip(known, picks, strict=True)]
-            cut = self.limited.cut(choices, self.menus, self.inventory.sites)
+            cut = limited.cut(choices, self.menus, self.inventory.sites)
             if cut is None:
                 return picks
             self.cuts.append(cut)

@@ -23,7 +23,7 @@ def lowered(net: RandomNetwork, end: Value) -> tuple[tuple[Node, ...], int, int,
 def streams(net: RandomNetwork, end: Value) -> set[tuple[int, int]]:
     """(begin, end) of every possible stream."""
     nodes, source, size, sink = lowered(net, end)
-    found = spans(nodes, values_of(nodes, source, size, sink), sink)
+    found = spans(nodes, values_of(nodes, source, size, sink))
     return {(span.begin, span.end) for span in found if isinstance(span.node, Stream)}
 
 

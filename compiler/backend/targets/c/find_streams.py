@@ -55,7 +55,7 @@ def find_streams(nodes: tuple[Node, ...], source: int, source_bytes: int, sink: 
     all needs, which may pack better. `source` and `sink` are the network's ends."""
     values = values_of(nodes, source, source_bytes, sink)
     by_end: list[list[Span]] = [[] for _ in range(len(nodes) + 1)]
-    for span in spans(nodes, values, sink):
+    for span in spans(nodes, values):
         by_end[span.end].append(span)
     peak = max(span.need for span in cheapest(by_end, lambda found: (max(s.need for s in found),)))
     within = [[span for span in ending if span.need <= peak] for ending in by_end]
@@ -85,7 +85,7 @@ def values_of(nodes: Sequence[Node], source: int, source_bytes: int, sink: int) 
     return Values(sizes, made, last)
 
 
-def spans(nodes: Sequence[Node], values: Values, sink: int) -> Iterator[Span]:
+def spans(nodes: Sequence[Node], values: Values) -> Iterator[Span]:
     """Every call alone, and every stream."""
     for begin, first in enumerate(nodes):
         yield Span(begin, begin + 1, first, need(first, begin, begin + 1, values))

@@ -37,8 +37,8 @@ class Packed:
     @property
     def counts(self) -> tuple[int, ...]:
         """Of each array how many weights it holds; bitmaps and lengths of codes hold none."""
-        known = {} if self.weights is None else {"weights": self.weights}
-        return tuple(0 if f == "bitmap" else known.get(f, array.size) for f, array in self.arrays.items())
+        weights = self.arrays["weights"].size if self.weights is None else self.weights
+        return tuple(weights if field == "weights" else 0 for field in self.arrays)
 
     @classmethod
     def dense(cls, weights: np.ndarray) -> Packed:
