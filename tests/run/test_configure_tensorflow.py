@@ -51,3 +51,37 @@ def test_gradients_do_not_follow_the_number_of_cores() -> None:
         return done.stdout
 
     assert digest(1) == digest(2)
+
+
+TRACES = """
+from compiler.run.configure_tensorflow import configure_tensorflow
+configure_tensorflow()
+import hashlib
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+from compiler.datafree.synthesize import Maker, batchnorm_memories
+keras.utils.set_random_seed(0)
+inputs = h = keras.Input((32, 32, 16))
+for _ in range(9):
+    x = layers.Activation("relu")(layers.BatchNormalization()(layers.Conv2D(16, 3, padding="same")(h)))
+    x = layers.BatchNormalization()(layers.Conv2D(16, 3, padding="same")(x))
+    h = layers.Activation("relu")(layers.Add()([h, x]))
+model = keras.Model(inputs, layers.Dense(4)(layers.GlobalAveragePooling2D()(h)))
+taps, memories = batchnorm_memories(model)
+tapped = keras.Model(inputs, [*taps, *model.outputs])
+x = tf.constant(np.random.default_rng(0).normal(size=(64, 32, 32, 16)).astype("float32"))
+labels = tf.constant([0, 1, 2, 3] * 16)
+for _ in range(4):
+    slope = Maker(tapped, memories, classifier=True).gradients([x], labels, tf.constant(1.0))[0][0]
+    print(hashlib.sha256(slope.numpy().tobytes()).hexdigest())
+"""
+
+
+def test_gradients_are_the_same_in_every_trace_and_process() -> None:
+    """Large ones: only there TensorFlow's graph optimizers rewrote their sums, in another way each time."""
+    arguments = [sys.executable, "-c", TRACES]
+    runs = [subprocess.run(arguments, capture_output=True, text=True, check=True).stdout.split() for _ in range(2)]
+    assert [len(run) for run in runs] == [4, 4]
+    assert len({digest for run in runs for digest in run}) == 1
