@@ -82,7 +82,7 @@ class Evidence:
 class Verification:
     """The emitted file, loaded back and run beside the float model that was quantized, and beside the original."""
 
-    interpreter: str  # "ai_edge_litert 2.3.0, BUILTIN_REF"
+    interpreter: str  # "ai_edge_litert 2.3.0, reference kernels"
     examples: int
     source: str
     snr_db: float | None  # 10·log10 of signal over error power at the output: what quantization changed

@@ -18,6 +18,7 @@ from compiler.errors import CheckFailed, Infeasible
 from compiler.options import Options
 from compiler.pipeline import compress
 from compiler.result import Result
+from compiler.run import session
 from compiler.run.plan_json import read_plan
 from tests.tiny import run, save_tiny, tiny_options
 from tests.tools import XMOS
@@ -49,6 +50,18 @@ def test_the_file_loads_and_answers(folder: Path, half: Result) -> None:
     assert half.verification.operators
     assert half.verification.snr_db is not None
     assert half.verification.snr_db > 10
+
+
+@pytest.mark.parametrize(("target", "kernels"), [("mobile", "xnnpack"), ("c", "reference")])
+def test_losses_are_counted_on_kernels_that_answer_as_the_target_does(
+    folder: Path, target: str, kernels: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, used = session.run, []
+    monkeypatch.setattr(session, "run", lambda *a, **known: used.append(known["kernels"]) or real(*a, **known))
+    given = {"data": str(folder / "val.npz"), "no_html": True}
+    result = compress(options(folder, target, target=target, pruning_structure="filter", **given))
+    assert set(used) == {kernels}
+    assert result.verification.interpreter.endswith({"xnnpack": "XNNPACK", "reference": "reference kernels"}[kernels])
 
 
 def test_the_file_is_compared_with_both_float_models(folder: Path, half: Result) -> None:

@@ -1,14 +1,17 @@
 """Load a finished file back, run it, and say whether it is what was promised.
 
 LiteRT runs one image at a time: a batch gains nothing here (ResNet-20, XNNPACK, one thread: the same time an image at
-batch 1, 16 and 64), and files whose graph fixes the batch, by a RESHAPE say, need no special case.
+batch 1, 16 and 64), and files whose graph fixes the batch, by a RESHAPE say, need no special case. Its reference
+kernels have no threads: there each of `threads` gets an interpreter of its own, and a share of the images.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise, repeat
 from typing import Any, Literal
 
 import numpy as np
@@ -149,7 +152,19 @@ def _run(tflite: bytes, inputs: Inputs, kernels: Kernels, threads: int) -> tuple
     arrays = [
         _quantize(array, detail) for array, detail in zip(_fitting(_arrays(inputs), details), details, strict=True)
     ]
-    outputs = interpreter.get_output_details()
+    count = len(arrays[0])
+    sides = min(threads, count) if kernels == "reference" else 1
+    each = [interpreter, *(_open(tflite, kernels, threads) for _ in range(sides - 1))]
+    bounds = [count * side // sides for side in range(sides + 1)]
+    shares = [[array[start:end] for array in arrays] for start, end in pairwise(bounds)]
+    with ThreadPoolExecutor(sides) as pool:
+        rows = list(pool.map(_invoke, each, shares, repeat(kernels)))
+    return [np.concatenate(parts) for parts in zip(*rows, strict=True)], interpreter.get_output_details()
+
+
+def _invoke(interpreter: Any, arrays: Sequence[np.ndarray], kernels: Kernels) -> list[np.ndarray]:
+    """The outputs, (n, …) each, of `arrays` (n, …) that are quantized."""
+    details, outputs = interpreter.get_input_details(), interpreter.get_output_details()
     rows: list[list[np.ndarray]] = [[] for _ in outputs]
     for i in range(len(arrays[0])):
         for array, detail in zip(arrays, details, strict=True):
@@ -160,7 +175,7 @@ def _run(tflite: bytes, inputs: Inputs, kernels: Kernels, threads: int) -> tuple
             raise CheckFailed(f"LiteRT ({kernels} kernels) does not run the file: {_first_line(error)}") from error
         for row, detail in zip(rows, outputs, strict=True):
             row.append(interpreter.get_tensor(detail["index"]))
-    return [np.concatenate(row) for row in rows], outputs
+    return [np.concatenate(row) for row in rows]
 
 
 def _open(tflite: bytes, kernels: Kernels, threads: int) -> Any:

@@ -17,9 +17,9 @@ def configure_tensorflow() -> None:
     these networks. The core is many small products, in which BLAS threads mostly wait for each other: one thread took
     a quarter of the processor time of two.
 
-    TensorFlow rewrites no graph. Its remapper fuses a convolution with an Add whose other side is a Pad (the shortcut of
-    a CIFAR ResNet) into an operation that writes to memory that isn't its own, and the process dies (2.21, oneDNN); and
-    what the others make of sums of large gradients differs from trace to trace, so that the same seed gave other inputs.
+    TensorFlow rewrites no graph. Its remapper fuses a convolution with an Add whose other side is a Pad (the shortcut
+    of a CIFAR ResNet) into an operation that writes to memory that isn't its own, and the process dies (2.21, oneDNN);
+    and what the others make of sums of large gradients differs from trace to trace, so that one seed gave many inputs.
     """
     import tensorflow as tf
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from compiler.backend.verify import run
 from compiler.details import Changed
 from compiler.evidence.accuracy import top1
 from compiler.report.png import png_base64
@@ -37,7 +36,7 @@ def changed(session: Session, found: Found) -> tuple[Changed, ...]:
     if not is_image(inputs[0]):
         return ()
     before = top1(session.original_outputs[0][indices])
-    after = top1(run(found.built.emitted.tflite, list(inputs), threads=session.options.jobs)[0])
+    after = top1(session.answers(found.built.emitted.tflite, list(inputs))[0])
     where = np.flatnonzero(before != after)[:SHOWN]
     labels = examples.data.y if examples.score is None else None  # a score's labels may be anything
     return tuple(

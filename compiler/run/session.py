@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from types import MappingProxyType
 
 import keras
@@ -160,13 +160,17 @@ class Session:
 
         return scores_of(self.evaluate, answer)[0]
 
+    def answers(self, tflite: bytes, inputs: list[np.ndarray]) -> list[np.ndarray]:
+        """The file's outputs by the kernels that answer as the target does."""
+        return run(tflite, inputs, kernels=self.target.kernels, threads=self.options.jobs)
+
     def measure(self, tflite: bytes, part: str) -> Evidence:
         """The loss of a file on the "search" or the "report" part of the examples."""
         if self.evaluate is not None:
-            scores, seen = scores_of(self.evaluate, lambda x: run(tflite, x, threads=self.options.jobs))
+            scores, seen = scores_of(self.evaluate, partial(self.answers, tflite))
             return compare_scores(self.original_scores, scores, seen)
         indices = self.examples.part(part)
-        compressed = run(tflite, list(self.examples.inputs(indices)), threads=self.options.jobs)
+        compressed = self.answers(tflite, list(self.examples.inputs(indices)))
         return self.examples.judge([z[indices] for z in self.original_outputs], compressed, part)
 
 

@@ -24,6 +24,7 @@ from compiler.types import DENSE
 
 LEAST_SNR_DB = -6.0  # noise of four times the signal's power
 WORTH_A_HINT = 0.03  # loss
+KERNELS = {"xnnpack": "XNNPACK", "reference": "reference kernels"}
 SAMPLES = 64  # inputs on which the file is compared with its float model
 
 
@@ -130,14 +131,15 @@ def verified(session: Session, emitted: Emitted) -> Verification:
         [np.asarray(z) for z in keras.tree.flatten(model.predict_on_batch(feed(model, inputs)))]
         for model in (emitted.model, session.network.normal)
     )
-    seen = verify(emitted.tflite, expected, original, inputs, io=session.options.io)
+    options, kernels = session.options, session.target.kernels
+    seen = verify(emitted.tflite, expected, original, inputs, io=options.io, kernels=kernels, threads=options.jobs)
     if seen.quantized.snr_db < LEAST_SNR_DB:
         raise CheckFailed(
             f"the int8 file's answers have nothing to do with those of the float model that it was made from (SNR "
             f"{seen.quantized.snr_db:.1f} dB): ask for less compression, or give --calibration_data."
         )
     return Verification(
-        interpreter=f"ai_edge_litert {importlib.metadata.version('ai-edge-litert')}, XNNPACK",
+        interpreter=f"ai_edge_litert {importlib.metadata.version('ai-edge-litert')}, {KERNELS[kernels]}",
         examples=seen.samples,
         source="held-out calibration inputs",
         snr_db=seen.quantized.snr_db,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from compiler.backend.targets import TARGETS
 from compiler.backend.verify import run
 from compiler.datafree.study import Study, divided
 from compiler.errors import CheckFailed
@@ -44,7 +45,7 @@ def verify_answers(
         )
     classes = dict(plan.settings).get("classifier") != "False"  # labels may have told what the network alone can't
     examples = held_out_examples(held_out, network.classifier and classes)
-    outputs = run(tflite, list(held_out))
+    outputs = run(tflite, list(held_out), kernels=TARGETS[report.target].kernels)
     if not all(np.all(np.isfinite(z)) for z in outputs):
         raise CheckFailed("the file's outputs are not finite on its own calibration inputs; make it anew.")
     seen = examples.judge(examples.outputs_of(network.normal), outputs, "report")

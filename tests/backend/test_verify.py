@@ -77,6 +77,14 @@ def test_both_kinds_of_kernels_and_threads_tell_the_same_story() -> None:
     assert np.abs(reference.astype(int) - fast.astype(int)).max() <= 3
 
 
+@pytest.mark.parametrize("threads", [2, 4, 9])
+def test_reference_kernels_answer_in_order_on_any_number_of_threads(threads: int) -> None:
+    inputs = random_int8((7, 12, 12, 3))
+    (one,) = run_raw(small_int8(), inputs, kernels="reference")
+    (several,) = run_raw(small_int8(), inputs, kernels="reference", threads=threads)
+    np.testing.assert_array_equal(one, several)
+
+
 def test_float_operators_are_refused() -> None:
     def to_float(model: schema.ModelT) -> None:
         operator = next(op for name, op in flatbuffer.operators(model) if name == "PAD")

@@ -27,6 +27,8 @@ EXAMPLES = (
     ("tucker2 16, 16 and 8 filters", Choice("tucker2", (16, 16), "filter", kept=8)),
 )
 
+KERNELS = {"xnnpack": "XNNPACK kernels", "reference": "reference kernels"}
+
 HEAD = """# Targets
 
 <!-- Written by `python -m compiler.backend.targets.document`; edit the docstrings in compiler/backend/targets/. -->
@@ -91,6 +93,7 @@ def section(target: Target) -> str:
         ("Verified", target.verify),
     )
     lines += [f"* **{label}.** {text(method)}" for label, method in steps]
+    lines += [f"* **Accuracy.** Counted on LiteRT with its {KERNELS[target.kernels]}."]
     lines += [f"* **Arena of a plan.** {target.arena_evidence}"]
     lines += [f"* **Time of a plan.** {target.processor.evidence}"]
     return "\n".join(lines) + "\n"

@@ -28,7 +28,7 @@ from compiler.backend.targets.latency import XNNPACK, Processor
 from compiler.backend.targets.samples import Inputs, samples_of
 from compiler.backend.targets.target import Constraint, Target
 from compiler.backend.targets.time_in_turn import ratio_of, time_in_turn
-from compiler.backend.verify import run_raw
+from compiler.backend.verify import Kernels, run_raw
 from compiler.result import TargetFigures
 
 
@@ -46,6 +46,7 @@ class Mobile(Target):
         weights_have_eight_or_four_bits,
     )
     processor: ClassVar[Processor] = XNNPACK
+    kernels: ClassVar[Kernels] = "xnnpack"
     sparse_storage: ClassVar[bool] = True
 
     def rank_grid(self, rank: str, channels: int, *, fast: bool = False) -> int:

@@ -33,6 +33,7 @@ from compiler.backend.targets.graph import Graph
 from compiler.backend.targets.latency import Processor, estimate_time
 from compiler.backend.targets.samples import Inputs
 from compiler.backend.targets.tool import missing
+from compiler.backend.verify import Kernels
 from compiler.errors import BadInput, UnsupportedLayer
 from compiler.result import TargetFigures
 from compiler.types import DENSE, FEW_BITS, Choice, ConvSite, Cost
@@ -74,6 +75,7 @@ class Target(ABC):
     sparse_storage: ClassVar[bool] = False  # the file may hold kernels in TFLite's sparse encoding
     selects_by: ClassVar[str] = "gather"  # "gather" (GATHER, PAD) or "conv" (a 1×1 convolution of zeros and ones)
     io: ClassVar[tuple[str, ...]] = ("int8", "uint8", "float")  # types of inputs and outputs that it runs
+    kernels: ClassVar[Kernels] = "reference"  # LiteRT's that answer as the target does; accuracy is counted on them
     is_tflite: ClassVar[bool] = True  # the artefact is the TFLite file itself
     is_source: ClassVar[bool] = False  # the artefact is a folder of source, written in every run
     counted: ClassVar[str] = "file"  # what `file_bytes` are bytes of
