@@ -16,6 +16,7 @@ from pathlib import Path
 from compiler.run.versions import versions
 
 LIMIT_BYTES = 2_000_000_000
+SHARED = ("types.py", "run/configure_tensorflow.py")  # by all rooms: their values, and how TensorFlow computes them
 
 
 def cache_folder() -> Path:
@@ -26,11 +27,12 @@ def cache_folder() -> Path:
 
 def key_of(*parts: object, rooms: tuple[str, ...] = ()) -> str:
     """Name of an entry: a hash of `parts`, of what is installed, and of the source of the compiler's `rooms`
-    ("datafree", "solver", …) and of the values that all of them share."""
+    ("datafree", "solver", …) and of what all of them share."""
     digest = hashlib.sha256(repr((parts, versions())).encode())
     compiler = Path(__file__).parents[1]
     for room in rooms:
-        for file in (*sorted((compiler / room).rglob("*.py")), *compiler.glob("types.py")):
+        shared = (file for name in SHARED for file in compiler.glob(name))
+        for file in (*sorted((compiler / room).rglob("*.py")), *shared):
             digest.update(file.read_bytes())
     return digest.hexdigest()
 

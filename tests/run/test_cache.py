@@ -161,10 +161,12 @@ def test_a_key_names_what_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert key_of("a") != before
 
 
-def test_a_key_names_the_values_that_rooms_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("shared", ["types.py", "run/configure_tensorflow.py"])
+def test_a_key_names_what_rooms_share(shared: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "run").mkdir()
     monkeypatch.setattr(cache_module, "__file__", str(tmp_path / "run" / "cache.py"))
     before = key_of("a", rooms=("solver",))
-    (tmp_path / "types.py").write_text("x = 1\n")
+    (tmp_path / shared).write_text("x = 1\n")
     assert key_of("a", rooms=("solver",)) != before
 
 
