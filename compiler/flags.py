@@ -49,6 +49,7 @@ DECIDED_BY_PLAN = (
 
 UNSET = {  # what a flag that isn't given means
     "accelerator": "ethos-u55-128",
+    "c_name": "model",
     "eval_samples": "all",
     "input_range": "inferred",
     "jobs": "all",
@@ -196,6 +197,7 @@ def _parser(prog: str, description: str, writes: bool) -> argparse.ArgumentParse
     _flag(what, "exclude", str, "leave the layers that this regular expression finds", "'conv1|dense'")
     _flag(what, "target", str, "the device that the file is for", "xcore", TARGETS)
     _flag(what, "accelerator", str, "which Ethos-U, as Vela names it; read by --target ethos_u", "ethos-u65-256")
+    _flag(what, "c_name", str, "what the C of --target c is called: NAME.c, NAME_run()", "keyword")
     _flag(what, "io", str, "type of the file's inputs and outputs", "uint8", IO_TYPES)
     _flag(
         what, "recover", str, "synthetic: win accuracy back by distilling on synthetic inputs", "synthetic", RECOVERIES

@@ -65,6 +65,7 @@ class Options:
     exclude: str | None = None  # regular expression, searched in layer names
     target: str = "mobile"
     accelerator: str | None = None  # of ethos_u; None: its default
+    c_name: str | None = None  # of c: what its files and functions are called; None: model
     io: str = "int8"
     recover: str = "none"
     seed: int = 0

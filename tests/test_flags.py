@@ -31,7 +31,7 @@ def test_every_flag_reaches_its_field() -> None:
             *("--eval_samples", "99", "--exclude", "conv1|dense", "--target", "xcore", "--io", "uint8"),
             *("--recover", "synthetic", "--seed", "3", "--jobs", "2"),
             *("--max_file_bytes", "90000", "--max_arena_bytes", "50000", "--max_latency_ratio", "1.5"),
-            *("--accelerator", "ethos-u65-256", "--keep_target_files"),
+            *("--accelerator", "ethos-u65-256", "--c_name", "keyword", "--keep_target_files"),
             *("--save_keras", "--no_cache", "--quiet", "--json"),
         ]
     )
@@ -64,6 +64,7 @@ def test_every_flag_reaches_its_field() -> None:
         max_arena_bytes=50_000,
         max_latency_ratio=1.5,
         accelerator="ethos-u65-256",
+        c_name="keyword",
         keep_target_files=True,
         save_keras=True,
         no_cache=True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from compiler.backend.targets import TARGETS
 from compiler.backend.targets.ethos_u import EthosU
+from compiler.backend.targets.plain_c import PlainC
 from compiler.backend.targets.target import Target
 from compiler.errors import BadInput
 from compiler.options import Options
@@ -18,6 +19,10 @@ def target_of(options: Options) -> Target:
                 f"--accelerator is read by --target ethos_u, not by {target.name}; add that, or leave it out."
             )
         target = EthosU(options.accelerator)
+    if options.c_name is not None:
+        if not isinstance(target, PlainC):
+            raise BadInput(f"--c_name is read by --target c, not by {target.name}; add that, or leave it out.")
+        target = PlainC(options.c_name)
     if options.io not in target.io:
         raise BadInput(
             f"--io {options.io}: {target.name} runs files with {' or '.join(target.io)} at their ends; use --io int8."

@@ -20,11 +20,20 @@ def test_the_accelerator_is_the_target_s_own() -> None:
     assert found.accelerator == "ethos-u65-256"  # type: ignore[attr-defined]
 
 
+def test_the_c_of_a_network_is_called_as_asked() -> None:
+    assert target_of(options(target="c")).c_name == "model"  # type: ignore[attr-defined]
+    assert target_of(options(target="c", c_name="keyword")).c_name == "keyword"  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
         ({"accelerator": "ethos-u65-256"}, r"--accelerator is read by --target ethos_u, not by mobile"),
         ({"target": "ethos_u", "accelerator": "u99"}, r"no accelerator 'u99': use one of ethos-u55-32, .*-u85-2048"),
+        ({"c_name": "keyword"}, r"--c_name is read by --target c, not by mobile; add that"),
+        ({"target": "c", "c_name": "My Net"}, r"'My Net' can't name the network in C: use small letters, digits"),
+        ({"target": "c", "c_name": "add_s8"}, r"'add_s8' can't name the network in C: add_s8\.c or \.h is another"),
+        ({"target": "c", "c_name": "main"}, r"'main' can't name the network in C"),
         ({"target": "cortex_m", "keep_target_files": True}, r"cortex_m runs the \.tflite as it is, .* --target xcore"),
         ({"target": "xcore", "io": "uint8"}, r"--io uint8: xcore runs files with int8 or float .* use --io int8"),
         ({"target": "ethos_u", "io": "float"}, r"--io float: ethos_u runs files with int8 or uint8"),

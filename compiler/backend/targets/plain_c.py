@@ -24,7 +24,7 @@ import numpy as np
 from compiler.backend.stored_bytes import StoredBytes
 from compiler.backend.targets.agreement import Agreement, compare
 from compiler.backend.targets.c.board import BOARDS, BoardRun, missing_tools, run_on_board
-from compiler.backend.targets.c.compose import MOST_KEPT, compose
+from compiler.backend.targets.c.compose import MOST_KEPT, compose, refuse_name
 from compiler.backend.targets.c.emit import emit
 from compiler.backend.targets.c.estimate_arena import estimate_arena
 from compiler.backend.targets.c.host import host_compiler, run_on_host
@@ -80,6 +80,8 @@ class PlainC(Target):
     """A folder of C99 that needs no interpreter and no library: weights in flash, one static arena. Sparse kernels are
     executed from their compressed form, layers and whole blocks are streamed row by row (docs/kernels.md)."""
 
+    c_name: str = "model"  # prefix of files and functions
+
     name: ClassVar[str] = "c"
     title: ClassVar[str] = "microcontrollers without an interpreter"
     tool: ClassVar[str] = "the emitted C99 (this machine's C compiler)"
@@ -100,6 +102,9 @@ class PlainC(Target):
     counted: ClassVar[str] = "constants in flash"  # the .tflite is not flashed, and source has no size that counts
     selection_file_bytes: ClassVar[int] = 0  # indices, and the geometry of a PAD
     add_file_bytes: ClassVar[int] = 44  # add_params and, in a stream, stream_stage
+
+    def __post_init__(self) -> None:
+        refuse_name(self.c_name)
 
     def rank_grid(self, rank: str, channels: int, *, fast: bool = False) -> int:
         """1 for the smallest flash; 2 for speed: the kernels compute two channels at a time."""
@@ -144,11 +149,12 @@ class PlainC(Target):
 
     def compile(self, tflite: bytes, workdir: Path) -> bytes:
         """A folder of C99 beside the .tflite, `<name>.c`: the network, its kernels, CMakeLists.txt and main.c."""
-        return emit(tflite, workdir).texts["model.c"].encode()
+        return emit(tflite, workdir, name=self.c_name).texts[f"{self.c_name}.c"].encode()
 
     def files(self, tflite: bytes, name: str, borders: tuple[str, str] | None = None) -> dict[str, bytes]:
         """The folder `<name>.c`."""
-        return {f"{name}.c/{file}": text.encode() for file, text in compose(tflite, borders=borders).texts.items()}
+        texts = compose(tflite, name=self.c_name, borders=borders).texts
+        return {f"{name}.c/{file}": text.encode() for file, text in texts.items()}
 
     def measure(self, tflite: bytes, inputs: Inputs) -> TargetFigures:
         """Flash and instructions of a Cortex-M4, read from the image that GNU's Arm compiler links and counted by QEMU

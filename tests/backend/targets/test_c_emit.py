@@ -208,6 +208,47 @@ def test_the_folder_builds_with_cmake(tmp_path: Path, simd: str) -> None:
     assert np.array_equal(run_network(tmp_path / "build" / "sample", x)[0], run(tflite, x).ravel())
 
 
+TOP = """cmake_minimum_required(VERSION 3.13)
+project(app C)
+add_subdirectory(first)
+add_subdirectory(second)
+add_executable(app app.c)
+target_link_libraries(app PRIVATE first second)
+"""
+APP = """#include <stdio.h>
+#include "first.h"
+#include "second.h"
+int main(void)
+{
+    static int8_t in[SECOND_INPUT_BYTES], out[FIRST_OUTPUT_BYTES], other[SECOND_OUTPUT_BYTES];
+    first_run(in, out);
+    second_run(in, other);
+    for (int i = 0; i < FIRST_OUTPUT_BYTES; i++) printf("%d ", out[i]);
+    for (int i = 0; i < SECOND_OUTPUT_BYTES; i++) printf("%d ", other[i]);
+    return 0;
+}
+"""
+
+
+@needs_compiler
+@pytest.mark.skipif(shutil.which("cmake") is None, reason="needs cmake (kernels/apt.txt)")
+def test_two_networks_in_one_program(tmp_path: Path) -> None:
+    expected = []
+    for name, seed in (("first", 6), ("second", 8)):
+        net = RandomNetwork((6, 6, 20), seed=seed)
+        x = net.conv(net.input, 20, (3, 3))
+        tflite = net.tflite(net.mean(x if name == "first" else net.add(x, net.input)))
+        emit(tflite, tmp_path / name, name=name)
+        expected += run(tflite, np.zeros((1, 720), np.int8)).ravel().tolist()
+    (tmp_path / "CMakeLists.txt").write_text(TOP)
+    (tmp_path / "app.c").write_text(APP)
+    for command in (["-S", ".", "-B", "build"], ["--build", "build"]):
+        subprocess.run(["cmake", *command], cwd=tmp_path, check=True, capture_output=True)
+    said = subprocess.run([str(tmp_path / "build" / "app")], capture_output=True, text=True, check=True).stdout
+    assert [int(number) for number in said.split()] == expected
+    assert any(expected)
+
+
 @needs_compiler
 def test_a_layer_that_is_applied_twice_is_stored_once(tmp_path: Path) -> None:
     net = RandomNetwork((7, 6, 16), seed=7)

@@ -245,3 +245,17 @@ def test_the_folder_lies_beside_the_file(tmp_path: Path) -> None:
     assert {"net.c/model.c", "net.c/model.h", "net.c/main.c", "net.c/CMakeLists.txt", "net.c/kernels.h"} <= set(files)
     text = TARGET.compile(tflite, tmp_path / "net")
     assert text == files["net.c/model.c"] == (tmp_path / "net" / "model.c").read_bytes()
+
+
+def test_the_network_is_called_as_asked(tmp_path: Path) -> None:
+    net = RandomNetwork((6, 6, 4), seed=6)
+    tflite = net.tflite(net.mean(net.conv(net.input, 5, (3, 3))))
+    named = PlainC("keyword")
+    files = named.files(tflite, "net")
+    assert b"void keyword_run(" in files["net.c/keyword.h"]
+    assert {"net.c/keyword.c", "net.c/main.c"} <= files.keys()
+    assert not any("model" in file for file in files)
+    assert (
+        named.compile(tflite, tmp_path / "net") == files["net.c/keyword.c"] == (tmp_path / "net/keyword.c").read_bytes()
+    )
+    assert named.stored(tflite) == TARGET.stored(tflite)

@@ -68,8 +68,7 @@ def compose(
 
     Raises BadInput for a damaged file or a bad name, UnsupportedModel for what has no kernel.
     """
-    if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name):
-        raise BadInput(f"'{name}' can't name the network in C: use small letters, digits and _, a letter first")
+    refuse_name(name)
     graph, nodes, sink = _read(tflite)
     source_name, sink_name = borders or border_names(graph.model, (graph.input.name, graph.output.name))
     ends = replace(graph.input, name=source_name), replace(graph.output, name=sink_name)
@@ -92,6 +91,14 @@ def compose(
         len(scheduled.nodes),
         sum(isinstance(node, Stream) for node in scheduled.nodes),
     )
+
+
+def refuse_name(name: str) -> None:
+    """Raise BadInput unless files and functions can be called so beside those of the kernels and of C."""
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name):
+        raise BadInput(f"'{name}' can't name the network in C: use small letters, digits and _, a letter first.")
+    if name == "main" or (SOURCES / f"{name}.c").exists() or (SOURCES / f"{name}.h").exists():
+        raise BadInput(f"'{name}' can't name the network in C: {name}.c or .h is another file there; use another name.")
 
 
 def _read(tflite: bytes) -> tuple[Graph, tuple[Node, ...], int]:
