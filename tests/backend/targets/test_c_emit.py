@@ -152,6 +152,7 @@ def test_sparse_kernels_are_stored_sparse(tmp_path: Path, density: float, block:
     expected = "conv2d_sparse_bitmap_s8.c" if block == (1, 1) else "conv2d_sparse_block_s8.c"
     assert expected in emitted.files
     assert emitted.constant_bytes < weights * (density + 0.2) + 500
+    assert abs(emitted.params - 32 - weights * density) < 0.05 * weights  # bitmaps hold none
     dense = emit(net.tflite(net.mean(x)), tmp_path / "dense", most_kept=0.0)
     assert dense.constant_bytes > weights
 
