@@ -2,7 +2,7 @@
 
 LiteRT runs one image at a time: a batch gains nothing here (ResNet-20, XNNPACK, one thread: the same time an image at
 batch 1, 16 and 64), and files whose graph fixes the batch, by a RESHAPE say, need no special case. Its reference
-kernels have no threads: there each of `threads` gets an interpreter of its own, and a share of the images.
+kernels have no threads: there each of `threads` gets an interpreter of its own, and shares of the images.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise, repeat
+from itertools import repeat
 from typing import Any, Literal
 
 import numpy as np
@@ -23,6 +23,8 @@ from compiler.tflite import flatbuffer
 
 Kernels = Literal["reference", "xnnpack"]
 Inputs = np.ndarray | Sequence[np.ndarray]
+
+SHARE = 16  # inputs that a thread takes at a time; an interruption waits for them
 
 BORDER_TYPES = {
     "int8": schema.TensorType.INT8,
@@ -152,13 +154,13 @@ def _run(tflite: bytes, inputs: Inputs, kernels: Kernels, threads: int) -> tuple
     arrays = [
         _quantize(array, detail) for array, detail in zip(_fitting(_arrays(inputs), details), details, strict=True)
     ]
-    count = len(arrays[0])
-    sides = min(threads, count) if kernels == "reference" else 1
+    shares = [[array[start : start + SHARE] for array in arrays] for start in range(0, len(arrays[0]), SHARE)]
+    sides = min(threads, len(shares)) if kernels == "reference" else 1
     each = [interpreter, *(_open(tflite, kernels, threads) for _ in range(sides - 1))]
-    bounds = [count * side // sides for side in range(sides + 1)]
-    shares = [[array[start:end] for array in arrays] for start, end in pairwise(bounds)]
+    rows: list[list[np.ndarray]] = []
     with ThreadPoolExecutor(sides) as pool:
-        rows = list(pool.map(_invoke, each, shares, repeat(kernels)))
+        for first in range(0, len(shares), sides):
+            rows += pool.map(_invoke, each, shares[first : first + sides], repeat(kernels))
     return [np.concatenate(parts) for parts in zip(*rows, strict=True)], interpreter.get_output_details()
 
 

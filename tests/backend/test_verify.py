@@ -8,7 +8,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from compiler.backend.quantize import quantize
-from compiler.backend.verify import Kernels, agreement, check_operators, run, run_raw, snr_db, verify
+from compiler.backend.verify import SHARE, Kernels, agreement, check_operators, run, run_raw, snr_db, verify
 from compiler.errors import BadInput, CheckFailed
 from compiler.tflite import flatbuffer
 from tests.backend.networks import conv_file, images, random_int8, small_int8, small_keras
@@ -79,9 +79,10 @@ def test_both_kinds_of_kernels_and_threads_tell_the_same_story() -> None:
 
 @pytest.mark.parametrize("threads", [2, 4, 9])
 def test_reference_kernels_answer_in_order_on_any_number_of_threads(threads: int) -> None:
-    inputs = random_int8((7, 12, 12, 3))
+    inputs = random_int8((2 * SHARE + 7, 12, 12, 3))
     (one,) = run_raw(small_int8(), inputs, kernels="reference")
     (several,) = run_raw(small_int8(), inputs, kernels="reference", threads=threads)
+    assert len(np.unique(one, axis=0)) == len(inputs)
     np.testing.assert_array_equal(one, several)
 
 
