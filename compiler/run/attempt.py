@@ -121,6 +121,9 @@ class Attempts:
             except Infeasible:
                 if best is not None:
                     break
+                if last is not None and NEXT < too_much - granted < np.inf:  # the berth was too wide
+                    granted = (granted + too_much) / 2
+                    continue
                 if last is not None:  # what is granted by now is no number that anybody asked for
                     self.refuse_file(factor, *last)
                 raise
@@ -144,12 +147,12 @@ class Attempts:
             else:
                 if kept > factor:  # the next plan's prices may be off by more, so each time a wider berth
                     too_much = granted
-                    granted = min(granted, factor - correction * (kept - solution.kept + 1e-4))
+                    granted = min(granted, solution.kept - correction * (kept - factor + 1e-4))
                 errors = errors if excess is None else added(errors, excess)
         if best is not None:
             _, _, built, given = best
-        elif excess is not None:
-            self.refuse_excess(excess)
+        elif last is not None:
+            self.refuse_file(factor, *last)
         self.kept[built.emitted.tflite] = given, factor
         return built
 

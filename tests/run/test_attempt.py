@@ -53,10 +53,10 @@ class Least(Priced):
 
 
 def test_a_refusal_names_what_was_asked_and_what_the_file_keeps() -> None:
-    found, granted = attempts([0.0024], Least)
-    with pytest.raises(Infeasible, match=r"factor 0\.301 can't be met: .* keeps 0\.3034; ask for that or more"):
+    found, granted = attempts([0.0024] * 5, Least)
+    with pytest.raises(Infeasible, match=r"factor 0\.301 can't be met: .* keeps 0\.302[4-9]; ask for that or more"):
         found(0.301)
-    assert len(granted) == 1
+    assert min(granted) >= 0.3
     with pytest.raises(Infeasible, match=r"factor 0\.2 can't be met$"):
         found(0.2)
 
@@ -76,6 +76,18 @@ def test_a_file_never_keeps_more_than_was_asked_for(errors: list[float]) -> None
     assert len(granted) <= len(errors)
     assert granted == sorted(granted, reverse=True)
     assert min(granted) >= 0.49
+
+
+def test_prices_that_are_far_too_low_ask_for_one_berth_and_not_for_two() -> None:
+    found, granted = attempts([0.105, 0.111, 0.111])
+    assert 0.48 < share(found(0.5).emitted, found.original, "params") <= 0.5
+    assert len(granted) == 3
+
+
+def test_a_berth_that_leaves_no_plan_is_made_narrower() -> None:
+    found, granted = attempts([0.06, 0.0, 0.0, 0.0], Least)  # 0.28 is too little, 0.34 was too much
+    assert 0.3 <= share(found(0.34).emitted, found.original, "params") <= 0.34
+    assert granted[:2] == pytest.approx([0.34, 0.31], abs=1e-3)
 
 
 @pytest.mark.parametrize(
