@@ -108,15 +108,19 @@ def areas() -> str:
     return table(["method", "source", "data given", *found], rows, 3)
 
 
+def budget_of(name: str) -> float:
+    """The budget in the name of a row, `<method> <budget> <data>`."""
+    return float(name.split()[-2])
+
+
 def budgets_of(rows: Rows) -> tuple[float, ...]:
     """The budgets that a network was measured at."""
-    seen = {name.split()[-2] for name in rows}
-    return tuple(float(b) for b in sorted(seen))
+    return tuple(sorted(set(map(budget_of, rows))))
 
 
 def common_budgets(rows: Rows) -> tuple[float, ...]:
     """Those that most methods were measured at: areas over other budgets could not be compared."""
-    counts = Counter(float(name.split()[-2]) for name in rows)
+    counts = Counter(map(budget_of, rows))
     return tuple(sorted(budget for budget, count in counts.items() if 2 * count > max(counts.values())))
 
 

@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -52,16 +53,18 @@ def test_the_file_loads_and_answers(folder: Path, half: Result) -> None:
     assert half.verification.snr_db > 10
 
 
-@pytest.mark.parametrize(("target", "kernels"), [("mobile", "xnnpack"), ("c", "reference")])
+@pytest.mark.parametrize(
+    ("target", "kernels", "called"), [("mobile", "xnnpack", "XNNPACK"), ("c", "reference", "reference kernels")]
+)
 def test_losses_are_counted_on_kernels_that_answer_as_the_target_does(
-    folder: Path, target: str, kernels: str, monkeypatch: pytest.MonkeyPatch
+    folder: Path, target: str, kernels: str, called: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, used = session.run, []
-    monkeypatch.setattr(session, "run", lambda *a, **known: used.append(known["kernels"]) or real(*a, **known))
+    spy = Mock(wraps=session.run)
+    monkeypatch.setattr(session, "run", spy)
     given = {"data": str(folder / "val.npz"), "no_html": True}
     result = compress(options(folder, target, target=target, pruning_structure="filter", **given))
-    assert set(used) == {kernels}
-    assert result.verification.interpreter.endswith({"xnnpack": "XNNPACK", "reference": "reference kernels"}[kernels])
+    assert {call.kwargs["kernels"] for call in spy.call_args_list} == {kernels}
+    assert result.verification.interpreter.endswith(called)
 
 
 def test_the_file_is_compared_with_both_float_models(folder: Path, half: Result) -> None:

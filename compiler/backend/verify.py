@@ -22,6 +22,7 @@ from compiler.greetings import without_greetings
 from compiler.tflite import flatbuffer
 
 Kernels = Literal["reference", "xnnpack"]
+KERNELS: dict[Kernels, str] = {"reference": "reference kernels", "xnnpack": "XNNPACK"}  # as they are called
 Inputs = np.ndarray | Sequence[np.ndarray]
 
 SHARE = 16  # inputs that a thread takes at a time; an interruption waits for them
@@ -149,14 +150,15 @@ def snr_db(signal: np.ndarray, noisy: np.ndarray) -> float:
 
 
 def _run(tflite: bytes, inputs: Inputs, kernels: Kernels, threads: int) -> tuple[list[np.ndarray], list[dict]]:
-    interpreter = _open(tflite, kernels, threads)
+    within = 1 if kernels == "reference" else threads  # one interpreter
+    interpreter = _open(tflite, kernels, within)
     details = interpreter.get_input_details()
     arrays = [
         _quantize(array, detail) for array, detail in zip(_fitting(_arrays(inputs), details), details, strict=True)
     ]
     shares = [[array[start : start + SHARE] for array in arrays] for start in range(0, len(arrays[0]), SHARE)]
-    sides = min(threads, len(shares)) if kernels == "reference" else 1
-    each = [interpreter, *(_open(tflite, kernels, threads) for _ in range(sides - 1))]
+    sides = min(threads // within, len(shares))
+    each = [interpreter, *(_open(tflite, kernels, within) for _ in range(sides - 1))]
     rows: list[list[np.ndarray]] = []
     with ThreadPoolExecutor(sides) as pool:
         for first in range(0, len(shares), sides):

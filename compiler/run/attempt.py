@@ -121,7 +121,7 @@ class Attempts:
             except Infeasible:
                 if best is not None:
                     break
-                if last is not None and NEXT < too_much - granted < np.inf:  # the berth was too wide
+                if NEXT < too_much - granted < np.inf:  # the berth was too wide
                     granted = (granted + too_much) / 2
                     continue
                 if last is not None:  # what is granted by now is no number that anybody asked for

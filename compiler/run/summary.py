@@ -11,7 +11,7 @@ from itertools import repeat
 import keras
 import numpy as np
 
-from compiler.backend.verify import verify
+from compiler.backend.verify import KERNELS, verify
 from compiler.errors import CheckFailed
 from compiler.frontend.feed import feed
 from compiler.result import Evidence, Provenance, Result, Verification, report_left, report_site
@@ -24,7 +24,6 @@ from compiler.types import DENSE
 
 LEAST_SNR_DB = -6.0  # noise of four times the signal's power
 WORTH_A_HINT = 0.03  # loss
-KERNELS = {"xnnpack": "XNNPACK", "reference": "reference kernels"}
 SAMPLES = 64  # inputs on which the file is compared with its float model
 
 

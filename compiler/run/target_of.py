@@ -9,20 +9,21 @@ from compiler.backend.targets.target import Target
 from compiler.errors import BadInput
 from compiler.options import Options
 
+OWN: dict[str, type[EthosU | PlainC]] = {"accelerator": EthosU, "c_name": PlainC}  # flags that one target reads
+
 
 def target_of(options: Options) -> Target:
     """Raises BadInput for a structure, bits, accelerator or files that the target lacks, with the nearest it has."""
     target = TARGETS[options.target]
-    if options.accelerator is not None:
-        if not isinstance(target, EthosU):
+    for flag, kind in OWN.items():
+        given = getattr(options, flag)
+        if given is None:
+            continue
+        if not isinstance(target, kind):
             raise BadInput(
-                f"--accelerator is read by --target ethos_u, not by {target.name}; add that, or leave it out."
+                f"--{flag} is read by --target {kind.name}, not by {target.name}; add that, or leave it out."
             )
-        target = EthosU(options.accelerator)
-    if options.c_name is not None:
-        if not isinstance(target, PlainC):
-            raise BadInput(f"--c_name is read by --target c, not by {target.name}; add that, or leave it out.")
-        target = PlainC(options.c_name)
+        target = kind(given)
     if options.io not in target.io:
         raise BadInput(
             f"--io {options.io}: {target.name} runs files with {' or '.join(target.io)} at their ends; use --io int8."

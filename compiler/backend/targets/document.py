@@ -13,6 +13,7 @@ from pathlib import Path
 
 from compiler.backend.targets import TARGETS
 from compiler.backend.targets.target import ANY_SITE, STRUCTURES, Target
+from compiler.backend.verify import KERNELS
 from compiler.types import DENSE, Choice
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "targets.md"
@@ -26,8 +27,6 @@ EXAMPLES = (
     ("tucker2 16, 16 and 8 channels", Choice("tucker2", (16, 16), "channel", kept=8)),
     ("tucker2 16, 16 and 8 filters", Choice("tucker2", (16, 16), "filter", kept=8)),
 )
-
-KERNELS = {"xnnpack": "XNNPACK kernels", "reference": "reference kernels"}
 
 HEAD = """# Targets
 
@@ -93,7 +92,7 @@ def section(target: Target) -> str:
         ("Verified", target.verify),
     )
     lines += [f"* **{label}.** {text(method)}" for label, method in steps]
-    lines += [f"* **Accuracy.** Counted on LiteRT with its {KERNELS[target.kernels]}."]
+    lines += [f"* **Accuracy.** Counted on LiteRT with {KERNELS[target.kernels]}."]
     lines += [f"* **Arena of a plan.** {target.arena_evidence}"]
     lines += [f"* **Time of a plan.** {target.processor.evidence}"]
     return "\n".join(lines) + "\n"
