@@ -12,8 +12,8 @@
 
 static int8_t input[MOST_VALUES], output[MOST_VALUES], weights[MOST_VALUES];
 static uint8_t bitmap[MOST_VALUES / 8 + 3];
-static int32_t bias[MOST_CHANNELS], multiplier[MOST_CHANNELS];
-static int8_t shift[MOST_CHANNELS];
+static int16_t bias[MOST_CHANNELS];
+static uint16_t factors[MOST_CHANNELS];
 static uint32_t state = 1;
 
 static uint32_t next(void)
@@ -28,9 +28,9 @@ static void measure(const char *name, conv2d_row_s8 *row, int side, int channels
 {
     const unsigned positions = (unsigned)(side * side), taps = (unsigned)(k * k);
     const unsigned products = positions * taps * (unsigned)channels * (row == depthwise_s8 ? 1u : (unsigned)channels);
-    conv2d_params conv = {.row = row, .weights = weights, .bitmap = bitmap, .bias = bias, .multiplier = multiplier,
-        .shift = shift, .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1, .b_in = 4, .b_out = 4,
-        .per_channel = 1, .zero_in = -128, .min = -128, .max = 127};
+    conv2d_params conv = {.row = row, .weights = weights, .bitmap = bitmap, .bias = bias, .factors = factors,
+        .factor_high = 0x2d000, .stride_h = 1, .stride_w = 1, .dilation_h = 1, .dilation_w = 1, .b_in = 4, .b_out = 4,
+        .bias_bytes = 2, .factor_bytes = 2, .shift = -9, .zero_in = -128, .min = -128, .max = 127};
 
     conv.h_in = conv.w_in = conv.h_out = conv.w_out = (uint16_t)side;
     conv.c_in = conv.c_out = (uint16_t)channels;
@@ -57,10 +57,6 @@ int main(void)
     for (unsigned i = 0; i < MOST_VALUES; i++) {
         input[i] = (int8_t)next();
         weights[i] = (int8_t)next();
-    }
-    for (unsigned o = 0; o < MOST_CHANNELS; o++) {
-        multiplier[o] = 0x5a000000;
-        shift[o] = -9;
     }
     for (unsigned i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         const int side = shapes[i][0], channels = shapes[i][1];

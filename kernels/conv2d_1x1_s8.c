@@ -14,7 +14,8 @@ void conv2d_1x1_s8(const conv2d_params *conv, const int8_t *const *rows, int8_t 
 
         for (int32_t o = 0; o < c_out; o += 2) {
             const int32_t p = min_s32(o + 1, c_out - 1);
-            int32_t acc[4] = {conv->bias[o], conv->bias[p], conv->bias[o], conv->bias[p]};
+            const int32_t bias_o = bias_of_channel(conv, o), bias_p = bias_of_channel(conv, p);
+            int32_t acc[4] = {bias_o, bias_p, bias_o, bias_p};
 
             dot_2x2_s8(in0, in1, conv->weights + o * c_in, conv->weights + p * c_in, c_in, acc);
 

@@ -111,6 +111,7 @@ void conv2d_coded_s8(const conv2d_params *conv, const int8_t *const *rows, int8_
     build_table(conv->bitmap, table);
     for (int32_t o = 0; o < c_out; o += 2) {
         const int32_t p = min_s32(o + 1, c_out - 1), channels = p - o + 1;
+        const int32_t bias_o = bias_of_channel(conv, o), bias_p = bias_of_channel(conv, p);
         const factor_s32 factor_o = factor_of_channel(conv, o), factor_p = factor_of_channel(conv, p);
         code_reader reader = start;
 
@@ -118,8 +119,8 @@ void conv2d_coded_s8(const conv2d_params *conv, const int8_t *const *rows, int8_
             const int32_t count = min_s32(GROUP, w_out - x);
             int32_t acc[GROUP / 2][4];
             for (int32_t i = 0; i < GROUP / 2; i++) {
-                acc[i][0] = acc[i][2] = conv->bias[o];
-                acc[i][1] = acc[i][3] = conv->bias[p];
+                acc[i][0] = acc[i][2] = bias_o;
+                acc[i][1] = acc[i][3] = bias_p;
             }
             reader = start;
             for (int32_t i = 0; i < conv->k_h; i++) {

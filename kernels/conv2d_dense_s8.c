@@ -68,7 +68,8 @@ void conv2d_dense_s8(const conv2d_params *conv, const int8_t *const *rows, int8_
         for (int32_t o = 0; o < c_out; o += 2) {
             const int32_t p = min_s32(o + 1, c_out - 1);
             const int8_t *w0 = conv->weights + o * size, *w1 = conv->weights + p * size;
-            int32_t acc[4] = {conv->bias[o], conv->bias[p], conv->bias[o], conv->bias[p]};
+            const int32_t bias_o = bias_of_channel(conv, o), bias_p = bias_of_channel(conv, p);
+            int32_t acc[4] = {bias_o, bias_p, bias_o, bias_p};
             const factor_s32 factor_o = factor_of_channel(conv, o), factor_p = factor_of_channel(conv, p);
 
             if (pair) {

@@ -135,7 +135,7 @@ void conv2d_sparse_bitmap_s8(const conv2d_params *conv, const int8_t *const *row
         const int8_t *weights = conv->weights;
 
         for (int32_t o = 0; o < c_out; o++) {
-            const int32_t bias = conv->bias[o];
+            const int32_t bias = bias_of_channel(conv, o);
             int32_t acc[POSITIONS] = {bias, bias, bias, bias};
 
             for (int32_t i = 0; i < k_h; i++) {

@@ -165,7 +165,7 @@ void conv2d_sparse_block_s8(const conv2d_params *conv, const int8_t *const *rows
                 channels = by_four && p + 4 <= height ? 4 : 2;
                 int32_t acc[8]; /* first position, then second */
                 for (int32_t r = 0; r < channels; r++) {
-                    acc[r] = acc[channels + r] = conv->bias[o + min_s32(p + r, height - 1)];
+                    acc[r] = acc[channels + r] = bias_of_channel(conv, o + min_s32(p + r, height - 1));
                 }
                 bitmap = row_bitmap;
                 weights = row_weights;

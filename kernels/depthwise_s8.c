@@ -103,14 +103,17 @@ void depthwise_s8(const conv2d_params *conv, const int8_t *const *rows, int8_t *
         int32_t o = 0;
 
         for (; kernels == 1 && o + CHANNELS <= c_out; o += CHANNELS) {
-            int32_t acc[CHANNELS] = {conv->bias[o], conv->bias[o + 1], conv->bias[o + 2], conv->bias[o + 3]};
+            int32_t acc[CHANNELS];
+            for (int32_t p = 0; p < CHANNELS; p++) {
+                acc[p] = bias_of_channel(conv, o + p);
+            }
             add_channels(&in, o, zero_in, acc);
             for (int32_t p = 0; p < CHANNELS; p++) {
                 out[o + p] = output_s8(conv, acc[p], factor_of_channel(conv, o + p));
             }
         }
         for (; o < c_out; o++) {
-            const int32_t acc = add_channel(&in, o / kernels, o, zero_in, conv->bias[o]);
+            const int32_t acc = add_channel(&in, o / kernels, o, zero_in, bias_of_channel(conv, o));
             out[o] = output_s8(conv, acc, factor_of_channel(conv, o));
         }
         out += c_out;

@@ -44,14 +44,16 @@ struct conv2d_params {
     conv2d_row_s8 *row; /* the kernel below that understands `weights` */
     const int8_t *weights;
     const uint8_t *bitmap; /* of the two sparse formats; of conv2d_coded_s8 the lengths of the codes */
-    const int32_t *bias; /* int32[c_out]: bias[o] - zero_in * sum of channel o's weights; depthwise_s8: bias[o] */
-    const int32_t *multiplier; /* int32[c_out], or int32[1] unless per_channel: in [2^30, 2^31), or 0 */
-    const int8_t *shift; /* the same length: -31 to 30; factor = multiplier * 2^(shift - 31) */
+    const void *bias; /* of bias_bytes each: bias[o] - zero_in * sum of channel o's weights; depthwise_s8: bias[o] */
+    const void *factors; /* of factor_bytes each, or NULL; a factor is multiplier * 2^(shift - 31) */
+    uint32_t factor_high, factor_low; /* factor_bytes 0: the multiplier, in [2^30, 2^31) or 0; 2: what codes multiply */
     uint16_t h_in, w_in, c_in;
     uint16_t h_out, w_out, c_out;
     uint8_t k_h, k_w, stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left;
     uint8_t b_in, b_out; /* of conv2d_sparse_block_s8 */
-    uint8_t per_channel; /* 1: a factor for each output channel; 0: one for all */
+    uint8_t bias_bytes; /* 2: int16, 3: the low byte first, 4: int32 */
+    uint8_t factor_bytes; /* 0: one for all; 2: uint16, a code; 5: multiplier, the low byte first, and shift */
+    int8_t shift; /* factor_bytes 0: -31 to 30; 2: of the largest code's scale */
     int8_t zero_in, zero_out; /* positions outside the map read zero_in */
     int8_t min, max; /* of the output: the fused activation */
 };

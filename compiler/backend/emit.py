@@ -9,6 +9,7 @@ import numpy as np
 
 from compiler.backend.pack_four_bits import pack_four_bits
 from compiler.backend.quantize import IO, quantize
+from compiler.backend.shorten_scales import shorten_scales
 from compiler.backend.shrink import shrink
 from compiler.backend.sparsify import sparsify
 from compiler.backend.targets.target import Target
@@ -28,6 +29,8 @@ def emit(
     tflite = quantize(model, calibration, io=io, per_tensor_dense=target.per_tensor_dense)
     if few_bits and target.packs_four_bits:
         tflite = pack_four_bits(tflite, or_sparse=target.sparse_storage and target.is_tflite)
+    if target.short_scales:
+        tflite = shorten_scales(tflite)
     if target.sparse_storage:
         tflite = sparsify(tflite, blocks)
     return shrink(tflite)

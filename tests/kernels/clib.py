@@ -19,11 +19,12 @@ COMPILER = shutil.which("gcc") or shutil.which("cc")
 
 class Conv2D(Structure):
     _fields_ = [
-        *[(name, c_void_p) for name in ("row", "weights", "bitmap", "bias", "multiplier", "shift")],
+        *[(name, c_void_p) for name in ("row", "weights", "bitmap", "bias", "factors")],
+        *[(name, c_uint32) for name in ("factor_high", "factor_low")],
         *[(name, c_uint16) for name in ("h_in", "w_in", "c_in", "h_out", "w_out", "c_out")],
         *[(name, c_uint8) for name in ("k_h", "k_w", "stride_h", "stride_w", "dilation_h", "dilation_w")],
-        *[(name, c_uint8) for name in ("pad_top", "pad_left", "b_in", "b_out", "per_channel")],
-        *[(name, c_int8) for name in ("zero_in", "zero_out", "min", "max")],
+        *[(name, c_uint8) for name in ("pad_top", "pad_left", "b_in", "b_out", "bias_bytes", "factor_bytes")],
+        *[(name, c_int8) for name in ("shift", "zero_in", "zero_out", "min", "max")],
     ]
 
 

@@ -10,8 +10,10 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from hypothesis import strategies as st
 
+from compiler.backend.shorten_scales import rounded
 from kernels.reference.bitmap import pack_bitmap
 from kernels.reference.block import pack_block
+from kernels.reference.channel_constants import Factors, pack_bias, pack_factors
 from kernels.reference.coded import HIGHEST, LOWEST, pack_coded
 from kernels.reference.conv2d import conv2d, fold_bias
 from kernels.reference.depthwise import depthwise
@@ -50,6 +52,12 @@ class ConvCase:
         products = float(self.scale_in) * self.scale_weights.astype(np.float64) / float(self.scale_out)
         pairs = [quantize_multiplier(float(product)) for product in products]
         return np.int64([m for m, _ in pairs]), np.int64([s for _, s in pairs])
+
+    def stored_factors(self) -> Factors:
+        """As the C struct has them."""
+        multiplier, shift = (np.broadcast_to(part, self.c_out) for part in self.factors())
+        scales = np.broadcast_to(self.scale_weights, self.c_out)
+        return pack_factors(multiplier, shift, scales, float(self.scale_in) / float(self.scale_out))
 
     def expected(self) -> np.ndarray:
         """By numpy."""
@@ -104,14 +112,16 @@ class ConvCase:
             assert block is not None
             bitmap, weights = pack_block(self.weights, block)
         bias = self.bias if self.depthwise else fold_bias(self.bias, self.weights, self.zero_in)
-        multiplier, shift = self.factors()
+        factors = self.stored_factors()
+        stored, bias_bytes = pack_bias(bias)
         return Conv2D(
             row=ctypes.cast(getattr(library, kernel), ctypes.c_void_p),
             weights=kept.pointer(weights, np.int8),
             bitmap=kept.pointer(np.append(bitmap, np.zeros(3)), np.uint8),
-            bias=kept.pointer(bias, np.int32),
-            multiplier=kept.pointer(multiplier, np.int32),
-            shift=kept.pointer(shift, np.int8),
+            bias=kept.pointer(stored, stored.dtype),
+            factors=None if factors.stored is None else kept.pointer(factors.stored, factors.stored.dtype),
+            factor_high=factors.high,
+            factor_low=factors.low,
             h_in=self.x.shape[0],
             w_in=self.x.shape[1],
             c_in=self.x.shape[2],
@@ -128,7 +138,9 @@ class ConvCase:
             pad_left=self.window.pad[1],
             b_in=block[0] if block else 0,
             b_out=block[1] if block else 0,
-            per_channel=len(multiplier) > 1,
+            bias_bytes=bias_bytes,
+            factor_bytes=factors.bytes,
+            shift=factors.shift,
             zero_in=self.zero_in,
             zero_out=self.zero_out,
             min=self.activation[0],
@@ -212,6 +224,8 @@ def conv_cases(
         zero_in,
         draw(st.integers(-128, 127)),
     )
+    if draw(st.booleans()):  # scales that two bytes a channel tell
+        case = replace(case, scale_weights=rounded(case.scale_weights.astype(np.float64)).astype(np.float32))
     if draw(st.booleans()):
         per_tensor = np.float32([case.scale_weights.min()])
         case = replace(case, scale_weights=per_tensor)

@@ -75,21 +75,31 @@ static conv2d_params random_conv(conv2d_row_s8 *row, int32_t h, int32_t w, int32
     conv.dilation_h = conv.dilation_w = (uint8_t)dilation;
     conv.pad_top = (uint8_t)pad_top, conv.pad_left = (uint8_t)pad_left;
     conv.b_in = (uint8_t)b_in, conv.b_out = (uint8_t)b_out;
-    conv.per_channel = (uint8_t)pick(0, 1);
     conv.zero_in = (int8_t)pick(-128, 127), conv.zero_out = (int8_t)pick(-128, 127);
     conv.min = -128, conv.max = 127;
 
-    const int32_t factors = conv.per_channel ? c_out : 1;
-    int32_t *bias = malloc(sizeof *bias * (size_t)c_out), *multiplier = malloc(sizeof *multiplier * (size_t)factors);
-    for (int32_t o = 0; o < c_out; o++) {
-        bias[o] = pick(-100000, 100000);
+    conv.bias_bytes = (uint8_t)pick(2, 4);
+    int8_t *bias = values(conv.bias_bytes * c_out);
+    for (int32_t o = 0; conv.bias_bytes == 4 && o < c_out; o++) {
+        ((int32_t *)(void *)bias)[o] = pick(-100000, 100000);
     }
-    int8_t *shift = malloc((size_t)factors);
-    for (int32_t o = 0; o < factors; o++) {
-        multiplier[o] = pick(0, 1) ? 0 : pick(1 << 30, INT32_MAX);
-        shift[o] = (int8_t)pick(-31, 3);
+    conv.bias = bias;
+    conv.factor_high = (uint32_t)pick(1 << 30, INT32_MAX);
+    conv.shift = (int8_t)pick(-31, 3);
+    conv.factor_bytes = (uint8_t)(pick(0, 1) ? 0 : pick(0, 1) ? 2 : 5);
+    if (conv.factor_bytes) {
+        int8_t *factors = values(conv.factor_bytes * c_out);
+        for (int32_t o = 0; conv.factor_bytes == 5 && o < c_out; o++) {
+            const int32_t multiplier = pick(0, 1) ? 0 : pick(1 << 30, INT32_MAX);
+            memcpy(factors + 5 * o, &multiplier, 4);
+            factors[5 * o + 4] = (int8_t)pick(-31, 3);
+        }
+        if (conv.factor_bytes == 2) {
+            conv.factor_high = (uint32_t)pick(1 << 17, (1 << 18) - 1), conv.factor_low = (uint32_t)pick(0, INT32_MAX - 1) << 1;
+            conv.shift = (int8_t)pick(-15, 2);
+        }
+        conv.factors = factors;
     }
-    conv.bias = bias, conv.multiplier = multiplier, conv.shift = shift;
 
     int32_t kept = k_h * k_w * (row == depthwise_s8 ? c_out : c * c_out);
     if (row == conv2d_coded_s8) {
@@ -126,8 +136,7 @@ static void free_conv(const conv2d_params *conv)
     free((void *)conv->weights);
     free((void *)conv->bitmap);
     free((void *)conv->bias);
-    free((void *)conv->multiplier);
-    free((void *)conv->shift);
+    free((void *)conv->factors);
 }
 
 static void try_conv(conv2d_row_s8 *row)

@@ -105,7 +105,7 @@ def conv_node(case: ConvCase) -> Conv:
         case.window,
         case.weights,
         case.bias,
-        *case.factors(),
+        case.stored_factors(),
         case.zero_in,
         case.zero_out,
         case.activation,

@@ -9,9 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from compiler.backend.shorten_scales import rounded
 from kernels.reference.bitmap import bitmap_bytes, pack_bitmap, unpack_bitmap
 from kernels.reference.block import block_bytes, pack_block, unpack_block
+from kernels.reference.channel_constants import Factors, pack_bias, pack_factors, shorten, unpack_factors
 from kernels.reference.coded import LONGEST, code_lengths, coded_bytes, pack_coded, unpack_coded
+from kernels.reference.requantize import quantize_multiplier
 
 SHAPES = st.tuples(*[st.integers(1, 3)] * 2, st.integers(1, 20), st.integers(1, 20))  # HWIO
 
@@ -101,3 +104,68 @@ def test_code_lengths_are_the_least() -> None:
 def test_prices_of_a_layer() -> None:
     assert bitmap_bytes((3, 3, 64, 64), 9216) == 64 * 9 * 8 + 9216
     assert block_bytes((3, 3, 64, 64), (4, 4), 576) == 16 * 9 * 2 + 9216
+
+
+@given(bits=st.integers(0, 31), seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=100, deadline=None)
+def test_biases_take_what_the_largest_needs(bits: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    bias = rng.integers(-(2**bits), 2**bits, 9)
+    bias[0] = -(2**bits)
+    stored, width = pack_bias(bias)
+    assert width == (2 if bits < 16 else 3 if bits < 24 else 4)
+    assert stored.nbytes == width * len(bias)
+    if width == 3:
+        low = stored.reshape(-1, 3).astype(np.int64)
+        found = low[:, 0] + (low[:, 1] << 8) + (low[:, 2].astype(np.uint8).view(np.int8).astype(np.int64) << 16)
+        assert np.array_equal(found, bias)
+    else:
+        assert np.array_equal(stored, bias)
+
+
+def factors_of(scales: np.ndarray, step_in: float, step_out: float) -> tuple[Factors, np.ndarray, np.ndarray]:
+    """(as they are stored, multiplier, shift)."""
+    pairs = [quantize_multiplier(step_in * float(scale) / step_out) for scale in scales]
+    multiplier, shift = np.array(pairs, np.int64).T
+    return pack_factors(multiplier, shift, scales, step_in / step_out), multiplier, shift
+
+
+STEPS = st.floats(2.0**-20, 2.0**6, width=32)
+
+
+def short_scales(rng: np.random.Generator, step_in: float, step_out: float) -> np.ndarray:
+    return rounded(np.exp2(rng.uniform(-5, 5, 20)) * step_out / step_in / 1000).astype(np.float32)
+
+
+@given(seed=st.integers(0, 2**32 - 1), step_in=STEPS, step_out=STEPS)
+@settings(max_examples=200, deadline=None)
+def test_two_bytes_tell_the_factors_of_short_scales(seed: int, step_in: float, step_out: float) -> None:
+    scales = short_scales(np.random.default_rng(seed), step_in, step_out)
+    stored, multiplier, shift = factors_of(scales, step_in, step_out)
+    short = shorten(scales, step_in / step_out)
+    assert short is not None
+    off = np.abs(np.subtract(unpack_factors(short), (multiplier, shift)))
+    assert off[0].max() <= 1  # a channel in 2^18 misses by one, and then the layer takes five bytes
+    assert off[1].max() == 0
+    assert stored.bytes == (5 if off.any() else 2)
+
+
+def test_nearly_every_layer_of_short_scales_takes_two_bytes() -> None:
+    rng = np.random.default_rng(0)
+    steps = np.exp2(rng.uniform(-10, 4, (200, 2))).astype(np.float32).astype(float)
+    layers = [factors_of(short_scales(rng, *pair), *pair)[0].bytes for pair in steps]
+    assert layers.count(2) >= 199
+
+
+def test_other_scales_take_five_bytes_and_equal_ones_none() -> None:
+    long = np.float32([0.1, 0.3])
+    stored, multiplier, shift = factors_of(long, 0.5, 0.25)
+    assert stored.bytes == 5
+    assert stored.stored is not None
+    records = stored.stored.reshape(-1, 5)
+    assert np.array_equal(np.ascontiguousarray(records[:, :4]).view("<i4").ravel(), multiplier)
+    assert np.array_equal(records[:, 4].view(np.int8), shift)
+    assert factors_of(np.float32([0.1, 0.1]), 0.5, 0.25)[0].bytes == 0
+    # Short, but 2^16 apart.
+    assert factors_of(np.float32([1.0, 2.0**-16]), 0.5, 0.25)[0].bytes == 5
+    assert factors_of(np.float32([1.0, 2.0**-15]), 0.5, 0.25)[0].bytes == 2

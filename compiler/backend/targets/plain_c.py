@@ -5,7 +5,7 @@ What lies in flash is known to the byte before anything is compiled. Of each con
     kernel     one byte a weight; or, of a kernel with zeros, one byte a kept weight and one bit a position (bitmap), or
                the kept blocks and one bit a block, whichever is least, and 3 bytes that may be read behind the bits;
                or, of a kernel of few bits, a prefix code (conv2d_coded_s8), whose bytes only the weights can tell
-    + 4 B a channel of bias, + 5 B a channel of factors, + 52 B of geometry
+    + 2 to 4 B a channel of bias, + 2 B a channel of factors, + 60 B of geometry
 
 and kernels are executed as they are stored, never expanded in RAM (of a code, a slice of 64 weights at a time).
 """
@@ -48,7 +48,7 @@ from kernels.reference.block import block_bytes
 from kernels.reference.coded import LENGTHS_BYTES
 from kernels.reference.coded import READ_AHEAD as BEHIND_CODES
 
-FACTOR_BYTES = 5  # int32 multiplier and int8 shift, for each output channel
+FACTOR_BYTES = 2  # for each output channel, of short scales
 DENSE_FACTOR_BYTES = 9  # int64 and uint8
 CODED_BITS = {4: 3.6, 3: 2.6}  # of a weight in its code, as was seen on trained networks: 3.4 to 3.7, 2.5 to 2.6
 BOARD = "cortex-m4"
@@ -94,6 +94,7 @@ class PlainC(Target):
         "The emitter's own planning, spans of operators streamed and maps run into each other, with padding guessed "
         "from shapes. Equal to the emitted arena on ResNet-8, DS-CNN and MobileNetV1 (wake words)."
     )
+    short_scales: ClassVar[bool] = True
     sparse_storage: ClassVar[bool] = True
     streams: ClassVar[bool] = True
     is_tflite: ClassVar[bool] = False
@@ -111,9 +112,17 @@ class PlainC(Target):
         return 2 if fast and channels > 2 else 1
 
     def constant_bytes(self, emitted: Convolution) -> int:
-        """Bias and the smallest form of the kernel: dense, bitmap or blocks. An upper bound where weights that are
-        kept round to 0, else exact; an estimate where the kernel is coded."""
-        return BIAS_BYTES * emitted.kernel[3] + self.kernel_bytes(emitted)
+        """Bias and the smallest form of the kernel: dense, bitmap or blocks. An estimate where the kernel is coded, and
+        of the bias; else exact, and an upper bound where weights that are kept round to 0."""
+        return self.bias_bytes(emitted) * emitted.kernel[3] + self.kernel_bytes(emitted)
+
+    @staticmethod
+    def bias_bytes(emitted: Convolution) -> int:
+        """Of an output channel: what int32 has to hold at the scales that trained networks were seen to have, where a
+        step of few bits is a coarser unit."""
+        if emitted.kind == "dense":
+            return BIAS_BYTES
+        return 2 if emitted.bits in CODED_BITS else 3
 
     @staticmethod
     def kernel_bytes(emitted: Convolution) -> int:

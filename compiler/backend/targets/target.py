@@ -72,6 +72,7 @@ class Target(ABC):
     packs_four_bits: ClassVar[bool] = True  # kernels of few bits become TFLite's INT4; else they stay int8
     expands_in_arena: ClassVar[bool] = False  # such kernels, each for the time it runs
     streams: ClassVar[bool] = False  # operators run together by rows: what one leaves to the next is never whole
+    short_scales: ClassVar[bool] = False  # a convolution's scales take less flash where few bits tell them
     sparse_storage: ClassVar[bool] = False  # the file may hold kernels in TFLite's sparse encoding
     selects_by: ClassVar[str] = "gather"  # "gather" (GATHER, PAD) or "conv" (a 1×1 convolution of zeros and ones)
     io: ClassVar[tuple[str, ...]] = ("int8", "uint8", "float")  # types of inputs and outputs that it runs

@@ -258,10 +258,10 @@ def test_a_layer_that_is_applied_twice_is_stored_once(tmp_path: Path) -> None:
     once, twice = (operator.inputs for operator in net.graph.operators)
     net.graph.operators[1].inputs = [twice[0], once[1], twice[2]]  # the kernel of the first
     emitted = assert_equal(net.tflite(net.mean(y)), tmp_path / "net")
-    assert emitted.weight_bytes == 9 * 16 * 16 + 2 * 4 * 16
+    assert emitted.weight_bytes == 9 * 16 * 16 + 2 * 3 * 16  # biases of 24 bits
     text = (tmp_path / "net" / "model.c").read_text()
     assert text.count("_weights[2304]") == 1
-    assert text.count("_bias[16]") == 2
+    assert text.count("_bias[48]") == 2
     assert text.count("= conv_0_weights") == 2
 
 

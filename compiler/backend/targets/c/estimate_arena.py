@@ -22,6 +22,7 @@ from compiler.backend.targets.c.pack_weights import Packed
 from compiler.backend.targets.c.schedule import schedule
 from compiler.backend.targets.graph import Graph, Operator
 from kernels.reference.add import AddFactors
+from kernels.reference.channel_constants import Factors
 from kernels.reference.window import Window
 
 ELEMENTWISE = ("MUL", "RELU", "RELU6", "LOGISTIC", "TANH", "ELU", "LEAKY_RELU", "HARD_SWISH", "SOFTMAX")
@@ -107,7 +108,7 @@ class Lowering:
         shape_in = (h_in, w_in, c_in)
         return Conv(
             "", (source,), op.outputs[0], shape_in, out[3], window, weights,
-            nothing, nothing, nothing, 0, 0, (0, 0), stored,
+            nothing, Factors(0, None, 0, 0, 0), 0, 0, (0, 0), stored,
         )  # fmt: skip
 
 

@@ -15,18 +15,20 @@ from compiler.backend.targets.c.operators.activation import activation_range
 from compiler.backend.targets.c.operators.factors import factor_of, require_int32
 from compiler.backend.targets.c.overlap import row_distance
 from compiler.backend.targets.c.pack_weights import Packed
+from kernels.reference.channel_constants import Factors, pack_bias, pack_factors
 from kernels.reference.conv2d import fold_bias
 from kernels.reference.window import Window
 
 MOST_WINDOW_ROWS = 32  # KERNELS_MAX_ROWS
-PARAMS_BYTES = 52  # sizeof(conv2d_params) where pointers have 4 bytes
+PARAMS_BYTES = 60  # sizeof(conv2d_params) where pointers have 4 bytes
 
 
 @dataclass(frozen=True, eq=False)
 class Conv(Node):
-    """One convolution. bias is as the file has it; the factor of channel o is multiplier[o] · 2^(shift[o] − 31).
+    """One convolution. bias is as the file has it.
 
-    shape_in (h, w, c_in); `packed` holds the weights as they are stored, and names the row kernel that reads them.
+    shape_in (h, w, c_in); `factors` and `packed` hold factors and weights as they are stored; `packed` names the
+    row kernel that reads them.
     """
 
     shape_in: tuple[int, int, int]
@@ -34,8 +36,7 @@ class Conv(Node):
     window: Window
     weights: np.ndarray  # OHWI, or HWC of a depthwise convolution
     bias: np.ndarray
-    multiplier: np.ndarray
-    shift: np.ndarray
+    factors: Factors
     zero_in: int
     zero_out: int
     activation: tuple[int, int]
@@ -71,7 +72,7 @@ class Conv(Node):
 
     @property
     def weight_arrays(self) -> tuple[np.ndarray, ...]:
-        return *self.packed.arrays.values(), self.stored_bias
+        return *self.packed.arrays.values(), pack_bias(self.stored_bias)[0]
 
     @property
     def weight_counts(self) -> tuple[int, ...]:
@@ -79,9 +80,8 @@ class Conv(Node):
 
     @property
     def stored_bias(self) -> np.ndarray:
-        """(c_out,) int32, with the zero point folded in where the kernel wants it so."""
-        bias = self.bias if self.depthwise else fold_bias(self.bias, self.weights, self.zero_in)
-        return bias.astype(np.int32)
+        """(c_out,) int64, with the zero point folded in where the kernel wants it so."""
+        return self.bias if self.depthwise else fold_bias(self.bias, self.weights, self.zero_in)
 
     def first_row(self, y: int) -> int:
         """The first input row that output row y reads."""
@@ -99,11 +99,10 @@ class Conv(Node):
     def define(self, prefix: str) -> tuple[str, int]:
         """(text of a conv2d_params named `prefix` and of what it points to, bytes of both)."""
         arrays = dict(self.packed.arrays)
-        arrays["bias"] = self.stored_bias
-        per_channel = len(set(zip(self.multiplier.tolist(), self.shift.tolist(), strict=True))) > 1
-        count = self.c_out if per_channel else 1
-        arrays["multiplier"] = self.multiplier[:count].astype(np.int32)
-        arrays["shift"] = self.shift[:count].astype(np.int8)
+        arrays["bias"], bias_bytes = pack_bias(self.stored_bias)
+        factors = self.factors
+        if factors.stored is not None:
+            arrays["factors"] = factors.stored
         constants = define_constants(prefix, arrays)
         window = self.window
         fields: dict[str, object] = {"row": self.packed.kernel, **constants.names}
@@ -113,7 +112,9 @@ class Conv(Node):
         fields |= {"stride_h": window.strides[0], "stride_w": window.strides[1]}
         fields |= {"dilation_h": window.dilation[0], "dilation_w": window.dilation[1]}
         fields |= {"pad_top": window.pad[0], "pad_left": window.pad[1]}
-        fields |= {"b_in": self.packed.block[0], "b_out": self.packed.block[1], "per_channel": int(per_channel)}
+        fields |= {"b_in": self.packed.block[0], "b_out": self.packed.block[1], "bias_bytes": bias_bytes}
+        fields |= {"factor_high": f"{factors.high}u", "factor_low": f"{factors.low}u"}
+        fields |= {"factor_bytes": factors.bytes, "shift": factors.shift}
         fields |= {"zero_in": self.zero_in, "zero_out": self.zero_out}
         fields |= {"min": self.activation[0], "max": self.activation[1]}
         return (
@@ -174,8 +175,7 @@ def _conv(operator: Operator, x: Tensor, weights: np.ndarray, scales: tuple[floa
         window,
         weights,
         bias,
-        multiplier,
-        shift,
+        pack_factors(multiplier, shift, np.broadcast_to(np.array(scales), c_out), x.scale / out.scale),
         x.zero,
         out.zero,
         activation_range(operator),
