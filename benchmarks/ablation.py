@@ -199,7 +199,7 @@ def chosen(
     session: Session, offered: Menus, variant: Variant, whole: Cost, budget: float
 ) -> tuple[dict[str, Choice], float]:
     """One choice a site, and the loss that the metric predicts for them."""
-    inventory, target = session.network.inventory, session.target
+    inventory, target = session.inventory, session.target
     if variant.allocation == "exact":
         solution = fixed_params(offered, inventory, target, whole, budget)
         return dict(solution.choices), solution.predicted_loss
@@ -246,7 +246,8 @@ def with_ratio(site: ConvSite, ratio: float) -> Choice:
 
 def keeps(inventory: Inventory, target: Target, whole: Cost, choices: dict[str, Choice]) -> float:
     """Priced share of the stored weights."""
-    untouched = whole.weight_bytes - target.total((site, Choice("dense")) for site in inventory.sites).weight_bytes
+    dense = target.total((site, Choice("dense")) for site in inventory.sites)
+    untouched = (whole - inventory.dropped - dense).weight_bytes
     return (untouched + target.total((s, choices[s.name]) for s in inventory.sites).weight_bytes) / whole.weight_bytes
 
 

@@ -68,7 +68,7 @@ def measured(network: str) -> Iterator[tuple[float, dict[str, float]]]:
     images = Divergence(session.network, session.examples.inputs(session.examples.part("report")))
     for budget in BUDGETS:
         try:
-            solution = fixed_params(offered, session.network.inventory, session.target, whole, budget)
+            solution = fixed_params(offered, session.inventory, session.target, whole, budget)
         except Infeasible as error:
             print(f"left out: {network} {budget:.2f}: {error}", flush=True)
             continue

@@ -28,6 +28,7 @@ from compiler.run.configure_tensorflow import configure_tensorflow
 from compiler.run.details_of import details_of
 from compiler.run.examples import held_out_examples, load_examples
 from compiler.run.finished import Finished, finished
+from compiler.run.lean_network import lean_network
 from compiler.run.plan_json import read_plan
 from compiler.run.plan_options import plan_options
 from compiler.run.price_zeros import price_zeros
@@ -74,11 +75,12 @@ def analyse(
 
     progress.stage("Reading the network")
     network = read_network(source, model_name=options.model, input_shape=options.input_shape, exclude=options.exclude)
-    network = replace(network, inventory=price_zeros(network.inventory, network.folded))
     examples = load_examples(options, network, replayed=replayed)
     if examples is not None:
         refuse_chance(examples, network)
     inputs, origin = calibration_inputs(network, options, cache, progress)
+    network = lean_network(network, target, options.exclude)
+    network = replace(network, inventory=price_zeros(network.inventory, network.folded))
     if examples is not None and options.input_range is None:
         check_span(examples.data, inputs, "--data")
     if examples is not None and not examples.classifier:

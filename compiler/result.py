@@ -25,6 +25,10 @@ class StoredFigures:
     file_bytes: int  # of the artefact; where that is no file, of what `Result.counted` names
     macs: int  # per example
 
+    @property
+    def cost(self) -> Cost:
+        return Cost(self.stored_weight_bytes, self.file_bytes, self.macs)
+
 
 @dataclass(frozen=True, slots=True)
 class LayerReport:

@@ -67,6 +67,7 @@ class Inventory:
 
     sites: tuple[ConvSite, ...]
     left: tuple[LeftAlone, ...] = ()
+    dropped: Cost = field(default_factory=lambda: Cost())  # of the original, which is gone before any plan
 
     def site(self, name: str) -> ConvSite:
         return next(s for s in self.sites if s.name == name)
@@ -82,6 +83,9 @@ class Cost:
 
     def __add__(self, other: Cost) -> Cost:
         return Cost(self.weight_bytes + other.weight_bytes, self.file_bytes + other.file_bytes, self.macs + other.macs)
+
+    def __sub__(self, other: Cost) -> Cost:
+        return Cost(self.weight_bytes - other.weight_bytes, self.file_bytes - other.file_bytes, self.macs - other.macs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,13 +23,15 @@ from compiler.types import Inventory
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """`normal`: flat and linear, BatchNorms in place. `folded`: BatchNorm folded, every site with a bias. `logits` and
-    `normal_logits`: views on them, cut before a final softmax. `hash`: of graph and weights. `quantized`: what the file
-    told of its makers' data, where it was an int8 .tflite. `borders`: names of the inputs, and of the layers that make
-    the outputs, as the network had them."""
+    """`normal`: flat and linear, BatchNorms in place. `whole`: BatchNorm folded, every site with a bias. `folded`: what
+    is compressed, `whole` or a narrower network that computes the same (`run/lean_network.py`). `logits` and
+    `normal_logits`: views on `folded` and `normal`, cut before a final softmax. `hash`: of graph and weights.
+    `quantized`: what the file told of its makers' data, where it was an int8 .tflite. `borders`: names of the inputs,
+    and of the layers that make the outputs, as the network had them."""
 
     normal: keras.Model
     normal_logits: keras.Model
+    whole: keras.Model
     folded: keras.Model
     logits: keras.Model
     inventory: Inventory
@@ -78,7 +80,8 @@ def read_network(
         tuple(tensor.name for tensor in loaded.model.inputs),
         tuple(tensor._keras_history.operation.name for tensor in loaded.model.outputs),
     )
-    return Network(normal, normal_logits, biased, logits, found, classifier, hash_of(normal), loaded.quantized, borders)
+    digest = hash_of(normal)
+    return Network(normal, normal_logits, biased, biased, logits, found, classifier, digest, loaded.quantized, borders)
 
 
 def hash_of(model: keras.Model) -> str:

@@ -65,8 +65,11 @@ class Attempts:
 
     @cached_property
     def model(self) -> PlanModel:
-        sites, target = self.session.network.inventory.sites, self.session.target
-        return PlanModel(self.original.tflite, sites, target, self.session.reference.figures.arena_bytes)
+        session = self.session
+        arena = session.reference.figures.arena_bytes
+        if session.dense is not session.original:
+            arena = session.target.measure(session.dense.tflite, session.reference.inputs).arena_bytes
+        return PlanModel(session.dense.tflite, session.inventory.sites, session.target, arena, self.original.tflite)
 
     @cached_property
     def asked(self) -> Limits:
@@ -92,17 +95,14 @@ class Attempts:
 
     @cached_property
     def whole(self) -> Cost:
-        figures = self.original.figures
-        return Cost(figures.stored_weight_bytes, figures.file_bytes, figures.macs)
+        return self.original.figures.cost
 
     def lowest(self) -> float:
         """The smallest factor that any plan reaches within the limits of the flags. Raises Infeasible."""
         session = self.session
         limited = Limited(self.asked, self.model)
         try:
-            return smallest_factor(
-                self.offered, session.network.inventory, session.target, self.whole, self.budget, limited
-            )
+            return smallest_factor(self.offered, session.inventory, session.target, self.whole, self.budget, limited)
         except Infeasible:
             raise Infeasible(blame(self.asked, self.reach(1.0))) from None
 
@@ -162,7 +162,7 @@ class Attempts:
 
     def solve(self, granted: float, factor: float, errors: Limits) -> tuple[Solution, Granted]:
         """The plan that keeps most of what is wished for at a price that is worth it, and the limits that it keeps."""
-        session, inventory = self.session, self.session.network.inventory
+        session, inventory = self.session, self.session.inventory
 
         def within(limits: Limits) -> Solution | None:
             limited = Limited(less(limits, errors), self.model)
@@ -247,7 +247,7 @@ class Attempts:
         session = self.session
         return Reach(
             self.offered,
-            session.network.inventory,
+            session.inventory,
             session.target,
             self.whole,
             factor,

@@ -32,7 +32,7 @@ def front_of(session: Session, offered: Menus, budget: str, points: int) -> tupl
 
 
 def point(session: Session, chosen: list[Candidate], unit: str) -> FrontPoint:
-    price, original = priced(session, chosen), whole(session)
+    price, original = priced(session, chosen), session.original.figures.cost
     return FrontPoint(
         getattr(price, unit) / getattr(original, unit),
         price.weight_bytes,
@@ -42,20 +42,9 @@ def point(session: Session, chosen: list[Candidate], unit: str) -> FrontPoint:
     )
 
 
-def whole(session: Session) -> Cost:
-    """The original's file."""
-    figures = session.original.figures
-    return Cost(figures.stored_weight_bytes, figures.file_bytes, figures.macs)
-
-
 def priced(session: Session, chosen: list[Candidate]) -> Cost:
-    """A whole plan: the original's figures, with the price of the sites replaced by the plan's."""
-    sites = session.network.inventory.sites
+    """A whole plan: the figures of the file without one, with the price of the sites replaced by the plan's."""
+    sites = session.inventory.sites
     before = session.target.total((site, DENSE) for site in sites)
     after = session.target.total((site, c.choice) for site, c in zip(sites, chosen, strict=True))
-    original = whole(session)
-    return Cost(
-        original.weight_bytes - before.weight_bytes + after.weight_bytes,
-        original.file_bytes - before.file_bytes + after.file_bytes,
-        original.macs - before.macs + after.macs,
-    )
+    return session.dense.figures.cost - before + after

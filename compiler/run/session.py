@@ -28,7 +28,7 @@ from compiler.surgery.finetune import Finetune, finetune
 from compiler.surgery.realise import Gates, Realised, realise
 from compiler.surgery.round_kernels import few_bit_layers, round_kernels
 from compiler.surgery.split_convs import split_convs
-from compiler.types import Choice
+from compiler.types import Choice, Inventory
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +68,22 @@ class Session:
     def original(self) -> Emitted:
         """The original network's int8 file, by the same converter and writer: what all sizes are compared with."""
         self.progress.stage("Emitting the original for comparison")
+        return self.emit(self.network.whole)
+
+    @cached_property
+    def dense(self) -> Emitted:
+        """The file that a plan without any compression gives: the original's, or a smaller one where the network that
+        is compressed has fewer channels."""
+        if self.network.folded is self.network.whole:
+            return self.original
+        self.progress.stage("Emitting the network without its constant channels")
         return self.emit(self.network.folded)
+
+    @cached_property
+    def inventory(self) -> Inventory:
+        """With what `dense` is smaller than the original."""
+        dropped = self.original.figures.cost - self.dense.figures.cost
+        return replace(self.network.inventory, dropped=dropped)
 
     @cached_property
     def reference(self) -> Reference:

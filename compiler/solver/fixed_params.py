@@ -1,9 +1,10 @@
 """Meet a budget: the share of the original network's bytes (or MACs) that may be kept.
 
 The price of everything that no candidate touches (depthwise kernels, biases of layers left alone, the file's frame) is
-the original file's true figure less the sites' dense price. Zero biases of equal length share one buffer, which no
-sum over sites can express: the plan is priced whole, the bytes saved are given back to the budget, and the solver
-runs again while that helps. Limits on the file, the RAM and the time are further rows (`limits`).
+the original file's true figure less the sites' dense price, and less what is `dropped` from it exactly. Zero biases of
+equal length share one buffer, which no sum over sites can express: the plan is priced whole, the bytes saved are given
+back to the budget, and the solver runs again while that helps. Limits on the file, the RAM and the time are further
+rows (`limits`).
 """
 
 from __future__ import annotations
@@ -103,7 +104,8 @@ class Problem:
             self.most.append(limits.file_bytes)
         dense = target.total((site, DENSE) for site in inventory.sites)
         self.whole = np.array([getattr(original, unit) for unit in self.units], float)
-        self.untouched = self.whole - np.array([getattr(dense, unit) for unit in self.units], float)
+        rest = original - inventory.dropped - dense
+        self.untouched = np.array([getattr(rest, unit) for unit in self.units], float)
         self.shared = [
             np.array([[getattr(c.cost, unit) for unit in self.units] for c in menus[site.name]], float)
             for site in inventory.sites

@@ -71,7 +71,7 @@ class Limited:
         if self.limits.latency_ratio is not None:
             dense = (model.site_time(name, DENSE) for name in names)
             columns.append([times - before for times, before in zip(table(model.site_time), dense, strict=True)])
-            bounds.append((self.limits.latency_ratio - 1) * model.original_time)
+            bounds.append(self.limits.latency_ratio * model.original_time - model.dense_time)
         for limit, rest, kept in (
             (self.limits.arena_bytes, model.rest_bytes, model.site_kept),
             (self.limits.activation_bytes, 0.0, nothing),

@@ -27,11 +27,17 @@ Choices = Mapping[str, Choice]  # by name of the site; sites that are not named 
 
 
 class PlanModel:
-    """Estimates for plans of one network on one target. `tflite` is the original's int8 file as the target gets it,
-    `arena_bytes` what the target's tool says of it (None: not known)."""
+    """Estimates for plans of one network on one target. `tflite` is the int8 file of the network that plans are of,
+    as the target gets it, `arena_bytes` what the target's tool says of it (None: not known), `original` the file that
+    times are ratios to (None: the same)."""
 
     def __init__(
-        self, tflite: bytes, sites: Sequence[ConvSite], target: Target, arena_bytes: int | None = None
+        self,
+        tflite: bytes,
+        sites: Sequence[ConvSite],
+        target: Target,
+        arena_bytes: int | None = None,
+        original: bytes | None = None,
     ) -> None:
         self.target = target
         self.graph = read_graph(tflite)
@@ -40,8 +46,9 @@ class PlanModel:
         for index, site in self.sites.items():
             self.operators[site.name].append(index)
         self.locals = {index: local_graph(self.graph, index) for index in range(len(self.graph.operators))}
-        self.original_time = target.estimate_time(self.graph)
-        self.original_activations = target.packed_arena(self.graph)
+        before = self.graph if original is None else read_graph(original)
+        self.original_time, self.dense_time = target.estimate_time(before), target.estimate_time(self.graph)
+        self.original_activations = target.packed_arena(before)
         estimate = target.estimate_arena(self.graph)
         self.error = 0 if arena_bytes is None else arena_bytes - estimate
         self.rest_bytes = target.kept_bytes(self.graph) + self.error
