@@ -143,7 +143,7 @@ def test_a_wish_is_kept_where_it_is_worth_its_price(
     monkeypatch.setattr("compiler.run.attempt.fixed_params", solve)
     monkeypatch.setattr("compiler.run.attempt.Limited", lambda limits, model: SimpleNamespace(limits=limits))
     options = SimpleNamespace(method="fixed_params")
-    session: Any = SimpleNamespace(network=SimpleNamespace(inventory=None), target=None, options=options)
+    session: Any = SimpleNamespace(inventory=None, target=None, options=options)
     found = Attempts(session, {}, "params")
     known = {"wished": (Limits(arena_bytes=82_208), Limits()), "asked": Limits(), "model": None, "whole": None}
     for name, value in known.items():

@@ -59,7 +59,7 @@ def test_prices_count_what_is_gone_as_saved(path: Path) -> None:
     assert attempts.solution(1.0).kept == pytest.approx(session.dense.figures.stored_weight_bytes / whole, abs=0.02)
     assert front_of(session, offered, "params", 5)[-1].factor == pytest.approx(attempts.solution(1.0).kept, abs=0.02)
     assert attempts.model.time_ratio({}) < 0.9
-    assert attempts.lowest() < 0.3
+    assert attempts.lowest() < 0.35
 
 
 def test_half_the_weights_lose_nothing(path: Path) -> None:
