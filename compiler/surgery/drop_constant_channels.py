@@ -35,6 +35,8 @@ POOLS = (
     layers.GlobalMaxPooling2D,
 )
 
+AT_ONCE = 2**22  # weights
+
 Range = tuple[np.ndarray, np.ndarray]  # l and u, float64, one a channel
 
 
@@ -182,19 +184,28 @@ def range_of(call: Call, sources: list[Range]) -> Range:
         return sum_of([least for least, _ in sources]), sum_of([most for _, most in sources])
     if sees_border(operation):
         low, high = np.minimum(low, 0), np.maximum(high, 0)
-    if type(operation) in (layers.Conv2D, layers.Dense, layers.DepthwiseConv2D):
+    if type(operation) is layers.DepthwiseConv2D:
         kernel, bias = weights_of(operation)
-        positive, negative = (np.where(kept, kernel, 0) for kept in (kernel > 0, kernel < 0))
-        if type(operation) is layers.DepthwiseConv2D:
-            above, below = positive.sum(axis=(0, 1))[:, 0], negative.sum(axis=(0, 1))[:, 0]
-            return times(above, low) + times(below, high) + bias, times(above, high) + times(below, low) + bias
-        above, below = (part.reshape(-1, *kernel.shape[-2:]).sum(axis=0) for part in (positive, negative))
-        lowest = times(above, low[:, None]) + times(below, high[:, None])
-        highest = times(above, high[:, None]) + times(below, low[:, None])
-        return lowest.sum(axis=0) + bias, highest.sum(axis=0) + bias
+        above, below = (part.sum(axis=(0, 1))[:, 0] for part in (np.maximum(kernel, 0), np.minimum(kernel, 0)))
+        return times(above, low) + times(below, high) + bias, times(above, high) + times(below, low) + bias
+    if type(operation) in (layers.Conv2D, layers.Dense):
+        return mixed(*weights_of(operation), low, high)
     if is_monotone(operation):
         return applied(operation, low), applied(operation, high)
     return low, high
+
+
+def mixed(kernel: np.ndarray, bias: np.ndarray, low: np.ndarray, high: np.ndarray) -> Range:
+    """Of a linear layer, some input channels at a time: a VGG-16's first Dense alone has 10^8 weights."""
+    least, most = bias.copy(), bias.copy()
+    rows = max(1, AT_ONCE * kernel.shape[-2] // kernel.size)
+    for start in range(0, kernel.shape[-2], rows):
+        part = kernel[..., start : start + rows, :].reshape(-1, min(rows, kernel.shape[-2] - start), kernel.shape[-1])
+        above, below = (side.sum(axis=0, dtype=np.float64) for side in (np.maximum(part, 0), np.minimum(part, 0)))
+        lows, highs = (end[start : start + rows, None] for end in (low, high))
+        least += (times(above, lows) + times(below, highs)).sum(axis=0)
+        most += (times(above, highs) + times(below, lows)).sum(axis=0)
+    return least, most
 
 
 def sum_of(ends: list[np.ndarray]) -> np.ndarray:
@@ -213,10 +224,10 @@ def times(weight: np.ndarray, end: np.ndarray) -> np.ndarray:
 
 
 def weights_of(layer: Any) -> tuple[np.ndarray, np.ndarray]:
-    """(kernel, bias), float64."""
-    kernel, *bias = (np.asarray(weight, np.float64) for weight in layer.get_weights())
+    """(kernel, bias in float64)."""
+    kernel, *bias = layer.get_weights()
     outputs = kernel.shape[-2] if type(layer) is layers.DepthwiseConv2D else kernel.shape[-1]
-    return kernel, bias[0] if bias else np.zeros(outputs)
+    return kernel, bias[0].astype(np.float64) if bias else np.zeros(outputs)
 
 
 def sees_border(operation: Any) -> bool:
