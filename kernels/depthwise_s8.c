@@ -6,7 +6,10 @@
 #include <arm_mve.h>
 #endif
 
-#define CHANNELS 4 /* summed side by side */
+enum {
+    CHANNELS = 4, /* summed side by side */
+    RUN = 16, /* whose biases and factors are on the stack */
+};
 
 /*
  * The part of a position's window that lies inside the map, as `height` rows and `width` columns: int8 values
@@ -80,7 +83,10 @@ static int32_t add_channel(const inside *in, int32_t c, int32_t o, int32_t zero_
 /* a / b, rounded up, or 0 if that is negative. */
 static int32_t ceil_div(int32_t a, int32_t b) { return a > 0 ? (a + b - 1) / b : 0; }
 
-/* Position by position, only what lies inside the map; four channels at a time where each has one kernel. */
+/*
+ * A run of channels at a time, whose biases and factors are unpacked once a row; of each position only what lies inside
+ * the map; four channels side by side where each has one kernel.
+ */
 void depthwise_s8(const conv2d_params *conv, const int8_t *const *rows, int8_t *out)
 {
     const int32_t c_in = conv->c_in, c_out = conv->c_out, w_in = conv->w_in, k_w = conv->k_w;
@@ -94,28 +100,36 @@ void depthwise_s8(const conv2d_params *conv, const int8_t *const *rows, int8_t *
     while (bottom > top && rows[bottom - 1] == NULL) {
         bottom--;
     }
-    for (int32_t x = 0; x < conv->w_out; x++) {
-        const int32_t left = x * conv->stride_w - conv->pad_left;
-        const int32_t from = min_s32(k_w, ceil_div(-left, dilation));
-        const int32_t to = min_s32(k_w, ceil_div(w_in - left, dilation));
-        const inside in = {rows + top, conv->weights + (top * k_w + from) * c_out, bottom - top, to - from,
-            (left + from * dilation) * c_in, dilation * c_in, c_out, k_w * c_out};
-        int32_t o = 0;
+    for (int32_t first = 0; first < c_out; first += RUN) {
+        const int32_t end = min_s32(first + RUN, c_out);
+        int32_t bias[RUN];
+        factor_s32 factor[RUN];
 
-        for (; kernels == 1 && o + CHANNELS <= c_out; o += CHANNELS) {
-            int32_t acc[CHANNELS];
-            for (int32_t p = 0; p < CHANNELS; p++) {
-                acc[p] = bias_of_channel(conv, o + p);
+        for (int32_t o = first; o < end; o++) {
+            bias[o - first] = bias_of_channel(conv, o);
+            factor[o - first] = factor_of_channel(conv, o);
+        }
+        for (int32_t x = 0; x < conv->w_out; x++) {
+            const int32_t left = x * conv->stride_w - conv->pad_left;
+            const int32_t from = min_s32(k_w, ceil_div(-left, dilation));
+            const int32_t to = min_s32(k_w, ceil_div(w_in - left, dilation));
+            const inside in = {rows + top, conv->weights + (top * k_w + from) * c_out, bottom - top, to - from,
+                (left + from * dilation) * c_in, dilation * c_in, c_out, k_w * c_out};
+            int8_t *position = out + x * c_out;
+            int32_t o = first;
+
+            for (; kernels == 1 && o + CHANNELS <= end; o += CHANNELS) {
+                const int32_t *b = bias + (o - first);
+                int32_t acc[CHANNELS] = {b[0], b[1], b[2], b[3]};
+                add_channels(&in, o, zero_in, acc);
+                for (int32_t p = 0; p < CHANNELS; p++) {
+                    position[o + p] = output_s8(conv, acc[p], factor[o + p - first]);
+                }
             }
-            add_channels(&in, o, zero_in, acc);
-            for (int32_t p = 0; p < CHANNELS; p++) {
-                out[o + p] = output_s8(conv, acc[p], factor_of_channel(conv, o + p));
+            for (; o < end; o++) {
+                const int32_t acc = add_channel(&in, o / kernels, o, zero_in, bias[o - first]);
+                position[o] = output_s8(conv, acc, factor[o - first]);
             }
         }
-        for (; o < c_out; o++) {
-            const int32_t acc = add_channel(&in, o / kernels, o, zero_in, bias_of_channel(conv, o));
-            out[o] = output_s8(conv, acc, factor_of_channel(conv, o));
-        }
-        out += c_out;
     }
 }
