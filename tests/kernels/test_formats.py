@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from compiler.backend.shorten_scales import rounded
@@ -138,6 +138,7 @@ def short_scales(rng: np.random.Generator, step_in: float, step_out: float) -> n
 
 
 @given(seed=st.integers(0, 2**32 - 1), step_in=STEPS, step_out=STEPS)
+@example(seed=0, step_in=15.534638404846191, step_out=1.5)  # misses in its second channel
 @settings(max_examples=200, deadline=None)
 def test_two_bytes_tell_the_factors_of_short_scales(seed: int, step_in: float, step_out: float) -> None:
     scales = short_scales(np.random.default_rng(seed), step_in, step_out)

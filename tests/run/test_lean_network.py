@@ -10,18 +10,20 @@ import numpy as np
 import pytest
 from keras import layers
 
-from compiler.backend.targets import TARGETS
 from compiler.options import Options
 from compiler.pipeline import analyse, compress, priced
 from compiler.result import Result
 from compiler.run.attempt import Attempts
 from compiler.run.front import front_of
+from compiler.solver.limits import Limited, Limits
 from tests.frontend.networks import randomize
+
+ALIVE = 19  # of 32 channels
 
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of a separable network's channels half put out nothing."""
+    """Of a separable network's channels many put out nothing."""
     x = inputs = keras.Input((12, 12, 3))
     for name in ("one", "two", "three"):
         x = layers.ReLU(6.0)(layers.Conv2D(32, 1, name=f"{name}_point")(x))
@@ -30,7 +32,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("one", "two", "three"):
         layer = model.get_layer(f"{name}_point")
         kernel, bias = layer.get_weights()
-        kernel[..., 16:], bias[16:], bias[:16] = 0, -0.5, 0.5
+        kernel[..., ALIVE:], bias[ALIVE:], bias[:ALIVE] = 0, -0.5, 0.5
         layer.set_weights([kernel, bias])
     path = tmp_path_factory.mktemp("lean") / "net.keras"
     model.save(path)
@@ -47,29 +49,33 @@ def test_prices_count_what_is_gone_as_saved(path: Path) -> None:
     session = analyse(asked, asked.input_path)
     dropped = session.inventory.dropped
     assert dropped == session.original.figures.cost - session.dense.figures.cost
-    assert dropped.weight_bytes > 0.4 * session.original.figures.stored_weight_bytes
-    assert dropped.macs > 0.4 * session.original.figures.macs
+    assert dropped.weight_bytes > 0.3 * session.original.figures.stored_weight_bytes
+    assert dropped.macs > 0.3 * session.original.figures.macs
     offered = priced(session)
     attempts = Attempts(session, offered, "params")
-    built = attempts(0.45)
+    built = attempts(0.5)
     stored, whole = built.emitted.figures.stored_weight_bytes, session.original.figures.stored_weight_bytes
-    solution = attempts.solution(0.45)
+    solution = attempts.solution(0.5)
     assert abs(solution.kept - stored / whole) < 0.02
     # The plan that leaves every layer whole keeps what the narrower network keeps.
     assert attempts.solution(1.0).kept == pytest.approx(session.dense.figures.stored_weight_bytes / whole, abs=0.02)
     assert front_of(session, offered, "params", 5)[-1].factor == pytest.approx(attempts.solution(1.0).kept, abs=0.02)
-    assert attempts.model.time_ratio({}) < 0.9
-    assert attempts.lowest() < 0.35
+    assert attempts.model.time_ratio({}) < 0.95
+    assert attempts.lowest() < 0.4
+    ratio = attempts.model.time_ratio({})
+    rows = Limited(Limits(latency_ratio=ratio), attempts.model).rows(offered, session.inventory.sites)
+    assert rows is not None
+    assert rows.bounds[0] == pytest.approx(0, abs=1e-6 * attempts.model.original_time)  # nothing is left to save
 
 
 def test_half_the_weights_lose_nothing(path: Path) -> None:
-    result = compress(options(path, compression_factor=0.6))
+    result = compress(options(path, compression_factor=0.7))
     assert isinstance(result, Result)
-    assert result.kept <= 0.6
+    assert result.kept <= 0.7
     assert result.predicted_loss == 0
     (note,) = [note for note in result.notes if "whose value no input changes" in note]
     model = keras.models.load_model(path)
-    gone = 3 * (16 * 1 + 16 * 10) + 16 * 3 + 2 * (32 * 32 - 16 * 16) + 16 * 4
+    gone = 3 * (13 * 1 + 13 * 10) + 13 * 3 + 2 * (32 * 32 - 19 * 19) + 13 * 4
     assert note.startswith(f"{gone:,} of {model.count_params():,} weights belonged to channels")
 
 
@@ -77,17 +83,15 @@ def test_what_exclude_names_keeps_its_shape(path: Path) -> None:
     asked = options(path, exclude="two_point")
     session = analyse(asked, asked.input_path)
     assert session.network.folded.get_layer("two_point").kernel.shape == (1, 1, 32, 32)
-    assert session.network.folded.get_layer("three_point").kernel.shape == (1, 1, 32, 16)
+    assert session.network.folded.get_layer("three_point").kernel.shape == (1, 1, 32, ALIVE)
 
 
-@pytest.mark.parametrize("target", ["mobile", "cortex_m", "c"])
-def test_channels_stay_on_the_targets_grid(path: Path, target: str) -> None:
+@pytest.mark.parametrize(("target", "width"), [("mobile", 19), ("cortex_m", 20), ("c", 19)])
+def test_channels_stay_on_the_targets_grid(path: Path, target: str, width: int) -> None:
     asked = options(path, target=target)
     session = analyse(asked, asked.input_path)
     widths = [site.c_out for site in session.network.inventory.sites if site.name != "logits"]
-    assert widths == [16, 16, 16]
-    grid = TARGETS[target].rank_grid("r_out", 32)
-    assert all(width % grid == 0 for width in widths)
+    assert widths == [width, width, width]
 
 
 def test_the_original_is_the_network_as_it_was(path: Path) -> None:
