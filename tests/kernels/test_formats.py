@@ -106,10 +106,9 @@ def test_prices_of_a_layer() -> None:
     assert block_bytes((3, 3, 64, 64), (4, 4), 576) == 16 * 9 * 2 + 9216
 
 
-@given(bits=st.integers(0, 31), seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=100, deadline=None)
-def test_biases_take_what_the_largest_needs(bits: int, seed: int) -> None:
-    rng = np.random.default_rng(seed)
+@pytest.mark.parametrize("bits", [0, 7, 14, 15, 16, 22, 23, 24, 31])
+def test_biases_take_what_the_largest_needs(bits: int) -> None:
+    rng = np.random.default_rng(bits)
     bias = rng.integers(-(2**bits), 2**bits, 9)
     bias[0] = -(2**bits)
     stored, width = pack_bias(bias)
