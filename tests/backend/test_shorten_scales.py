@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 
+import keras
 import numpy as np
+import pytest
 from ai_edge_litert import schema_py_generated as schema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from compiler.backend.emit import emit
 from compiler.backend.shorten_scales import QUIET_BIAS, rounded, shorten_scales
+from compiler.backend.targets import TARGETS
 from compiler.backend.targets.c.compose import compose
 from compiler.backend.verify import run_raw
 from compiler.tflite import flatbuffer
@@ -87,6 +91,35 @@ def test_a_quiet_channel_takes_a_scale_like_the_others() -> None:
     assert abs(stored[2]) <= QUIET_BIAS
     assert np.isclose(stored[2] * kernel.quantization.scale[2], real, rtol=1e-3)
     assert np.abs(answers(short) - answers(tflite)).max() <= 2
+
+
+@pytest.mark.parametrize(("moved", "kept"), [(0.12, False), (0.13, True)])
+def test_quiet_is_what_an_eighth_of_a_step_does_not_show(moved: float, kept: bool) -> None:
+    """`moved`: output steps by which the channel's one weight can move it."""
+    net = RandomNetwork((7, 6, 16), seed=4)
+    model = flatbuffer.read(net.tflite(net.conv(net.input, 8, (1, 1))))
+    kernel, bias = kernel_and_bias(model, 0)
+    graph = flatbuffer.subgraph(model)
+    x, out = (graph.tensors[int(ends[0])] for ends in (graph.operators[0].inputs, graph.operators[0].outputs))
+    values = np.array(flatbuffer.tensor_array(model, kernel))
+    values[2], values[2, 0, 0, 5] = 0, 100
+    scales = np.array(kernel.quantization.scale, np.float64)
+    scales[2] = moved * out.quantization.scale[0] / (x.quantization.scale[0] * 255 * 100)
+    kernel.buffer = flatbuffer.add_buffer(model, values)
+    kernel.quantization.scale = scales.astype(np.float32)
+    found = flatbuffer.read(shorten_scales(flatbuffer.write(model)))
+    after = np.asarray(flatbuffer.tensor_array(found, kernel_and_bias(found, 0)[0]))
+    assert bool(after[2].any()) == kept
+    assert np.array_equal(np.delete(after, 2, 0), np.delete(values, 2, 0))
+
+
+@pytest.mark.parametrize(("target", "width"), [("c", 2), ("cortex_m", 5)])
+def test_files_for_target_c_have_them(target: str, width: int) -> None:
+    inputs = keras.Input((6, 6, 3))
+    x = keras.layers.ReLU()(keras.layers.Conv2D(5, 3)(inputs))
+    model = keras.Model(inputs, keras.layers.DepthwiseConv2D(3)(x))
+    x = np.random.default_rng(0).normal(size=(16, 6, 6, 3)).astype(np.float32)
+    assert bytes_of("factor", emit(model, [x], TARGETS[target])) == [width, width]
 
 
 def test_what_others_read_too_is_left_alone() -> None:
