@@ -98,7 +98,7 @@ def test_quiet_is_what_an_eighth_of_a_step_does_not_show(moved: float, kept: boo
     """`moved`: output steps by which the channel's one weight can move it."""
     net = RandomNetwork((7, 6, 16), seed=4)
     model = flatbuffer.read(net.tflite(net.conv(net.input, 8, (1, 1))))
-    kernel, bias = kernel_and_bias(model, 0)
+    kernel, _ = kernel_and_bias(model, 0)
     graph = flatbuffer.subgraph(model)
     x, out = (graph.tensors[int(ends[0])] for ends in (graph.operators[0].inputs, graph.operators[0].outputs))
     values = np.array(flatbuffer.tensor_array(model, kernel))
