@@ -73,7 +73,7 @@ def reach_table(rows: dict[str, Any]) -> str:
 
 
 def flash_table(rows: dict[str, Any]) -> str:
-    """Bytes of each target's smallest artefact at equal accuracy, and its loss in points."""
+    """Bytes of each target's artefact at equal accuracy."""
     networks = list(dict.fromkeys(name.split()[0] for name in rows))
     targets = list(dict.fromkeys(name.split()[1] for name in rows))
     lines = [f"| network | {' | '.join(f'`{t}`' for t in targets)} | `c` against the best other |"]
@@ -91,7 +91,7 @@ def flash_table(rows: dict[str, Any]) -> str:
 def flash_cell(row: dict[str, Any] | None) -> str:
     if row is None:
         return "–"
-    return "none found" if "error" in row else f"{row['flash_bytes']:,} ({100 * row['loss']:.1f})"
+    return "none found" if "error" in row else f"{row['flash_bytes']:,}"
 
 
 def kernel_table(rows: list[dict[str, Any]]) -> str:

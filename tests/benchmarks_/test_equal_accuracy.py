@@ -1,0 +1,55 @@
+"""The size at equal accuracy: exact on a clean curve, near it on a noisy one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.equal_accuracy import Point, at_bound, crossing
+
+
+def test_between_two_sizes_in_a_straight_line() -> None:
+    points = [Point(100, 0.03), Point(200, 0.01), Point(400, 0.0)]
+    assert crossing(points, 0.02) == pytest.approx(150)
+    assert crossing(points, 0.005) == pytest.approx(300)
+    assert crossing(points, 0.05) == 100
+    assert crossing(points, -0.01) is None
+    assert crossing([], 0.01) is None
+
+
+def test_neighbours_out_of_order_are_pooled() -> None:
+    """A lucky small file and an unlucky larger one are both as good as their mean."""
+    points = [Point(100, 0.05), Point(200, 0.0), Point(300, 0.04), Point(400, 0.0)]
+    assert crossing(points, 0.02) == pytest.approx(200)
+    assert crossing(points, 0.01) == pytest.approx(350)
+
+
+@given(st.lists(st.tuples(st.floats(1, 100), st.floats(0, 1)), min_size=1, unique_by=lambda pair: pair[0]))
+def test_less_may_be_lost_with_more_bytes_only(pairs: list[tuple[float, float]]) -> None:
+    points = [Point(*pair) for pair in pairs]
+    sizes = [crossing(points, bound) for bound in np.linspace(1, 0, 9)]
+    found = [size for size in sizes if size is not None]
+    assert found == sorted(found)
+    assert None not in sizes[: len(found)]
+
+
+def test_a_curve_with_noise() -> None:
+    random = np.random.default_rng(0)
+    asked = []
+
+    def measure(share: float) -> Point | None:
+        asked.append(share)
+        return None if share < 0.1 else Point(share, 0.01 * (0.3 / share) ** 3 + random.normal(0, 0.002))
+
+    size, points = at_bound(measure, 0.01)
+    assert size == pytest.approx(0.3, rel=0.08)
+    assert len(points) == len(asked) <= 11
+
+
+def test_nothing_is_small_enough() -> None:
+    assert at_bound(lambda share: None, 0.01) == (None, [])
+    size, points = at_bound(lambda share: Point(share, 0.2), 0.01)
+    assert size is None
+    assert len(points) == 1
