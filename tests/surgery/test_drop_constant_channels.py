@@ -144,6 +144,15 @@ def test_outputs_shared_layers_and_excluded_ones_stay() -> None:
     assert drop_constant_channels(model, keep=frozenset({"logits"})) is model
 
 
+def test_a_map_that_is_an_output_too_keeps_its_channels() -> None:
+    x = inputs = keras.Input((7, 6, 3))
+    x = seen = layers.ReLU()(layers.Conv2D(8, 3, name="stem")(x))
+    x = layers.Dense(4, name="logits")(layers.GlobalAveragePooling2D()(x))
+    model = randomize(keras.Model(inputs, [x, seen]))
+    kill(model, "stem", [1], -1.0)
+    assert drop_constant_channels(model) is model
+
+
 def test_on_a_grid_some_stay() -> None:
     model = built(point("next"))
     kill(model, "stem", [0, 1, 2], -1.0)
