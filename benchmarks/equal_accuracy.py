@@ -56,6 +56,8 @@ def at_bound(measure: Callable[[float], Point | None], bound: float) -> tuple[fl
         points.append(point)
         if point.loss > FAR * bound:
             break
+    if crossing(points, bound) is None and (whole := measure(1.0)) is not None:
+        points.append(whole)
     near = crossing(points, bound)
     if near is not None:
         points += [point for times in FINE if (point := measure(min(1.0, times * near))) is not None]

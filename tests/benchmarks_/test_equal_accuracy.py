@@ -52,4 +52,6 @@ def test_nothing_is_small_enough() -> None:
     assert at_bound(lambda share: None, 0.01) == (None, [])
     size, points = at_bound(lambda share: Point(share, 0.2), 0.01)
     assert size is None
-    assert len(points) == 1
+    assert [point.size for point in points] == [0.7, 1.0]
+    size, _ = at_bound(lambda share: Point(share, 0.02 * (1 - share)), 0.001)  # only the whole network loses so little
+    assert size == pytest.approx(0.95)
