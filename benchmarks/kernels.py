@@ -53,8 +53,8 @@ MEASURED: dict[str, Network] = {
     "mobilenet_vww": shared("mobilenet_v1_025_vww.h5", "coco100_96x96.npz", "--input_scale=255"),
     "ds_cnn": NETWORKS["ds_cnn"],
 }
-# Where flash is compared at equal accuracy 5,000 images tell more than 500: ResNet-20's twin that was trained on such, and
-# ResNet-8, which was not, so that its accuracy there is lower.
+# Where flash is compared at equal accuracy 5,000 images tell more than 500: ResNet-20's twin that was trained on such,
+# and ResNet-8, which was not, so that its accuracy there is lower.
 SHARPER = {"resnet8": shared("resnet8_cifar10.h5", "cifar10_jpeg_dev.npz"), "resnet20": NETWORKS["resnet20_jpeg"]}
 FILES = {
     "original": ("--compression_factor=1",),
@@ -93,7 +93,8 @@ def measure_all(result: dict[str, Any], only: str, again: bool) -> None:
         jobs += [("networks", f"{name} {file}", partial(on_boards, network, flags)) for file, flags in FILES.items()]
     for name, network in present.items():
         bound = LOOSE_BOUND if name == UNLABELLED else BOUND
-        judged = SHARPER.get(name, network)
+        sharper = SHARPER.get(name, network)
+        judged = network if sharper.missing else sharper
         jobs += [("flash", f"{name} {t}", partial(at_equal_accuracy, judged, t, bound)) for t in TARGETS]
     for part, row, job in jobs:
         if only not in row or (row in result.get(part, {}) and not again):
