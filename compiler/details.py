@@ -21,7 +21,7 @@ class FrontPoint:
 
 @dataclass(frozen=True, slots=True)
 class LayerFacts:
-    """One layer with weights of the original network."""
+    """One layer with weights of the network that is compressed, without its constant channels."""
 
     name: str
     kind: str  # "conv", "dense", or the Keras class of a layer that can't be compressed

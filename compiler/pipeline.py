@@ -79,7 +79,7 @@ def analyse(
     if examples is not None:
         refuse_chance(examples, network)
     inputs, origin = calibration_inputs(network, options, cache, progress)
-    network = lean_network(network, target, options.exclude)
+    network = lean_network(network, target, options, progress.note)
     network = replace(network, inventory=price_zeros(network.inventory, network.folded))
     if examples is not None and options.input_range is None:
         check_span(examples.data, inputs, "--data")

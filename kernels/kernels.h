@@ -9,7 +9,7 @@
  *
  * Rows are the unit of streaming: a convolution kernel computes one output row from pointers to the k_h input rows
  * that its window covers, so the same kernel runs over a whole map (conv2d_rows_s8) or over a ring of a few rows
- * (stream_rows_s8). Kernels write their output in rising order and never read behind what
+ * (stream_rows_s8). Kernels write their output rows in rising order and never read behind what
  * compiler/backend/targets/c/overlap.py says, so output and input may share memory up to that distance.
  *
  * Ranges. int8 where it says int8_t, all of it. Dimensions are at most 65535, windows, strides, dilations and padding

@@ -2,15 +2,15 @@
 (`kernels/reference/channel_constants.py`).
 
 A scale s of an int8 convolution's output channel becomes s' = k · 2^t, 2^12 ≤ k < 2^13, the nearest to s: no farther
-than 2^-14 of it, when a weight's own rounding is 2^-8 of the largest. Weights stay; the bias is counted in the new
+than 2^-13 of it, when a weight's own rounding is 2^-8 of the largest. Weights stay; the bias is counted in the new
 unit,
 
     b' = round(b · s / s')                  at the scale s_in · s'
 
 A channel whose weights can't move its output by an eighth of a step, |s_in s Σ w x| < s_out / 8, puts out its bias
-whatever comes in. Its weights become zeros, and its scale is free: that of the layer's other channels, or the one at
-which its bias is 2^14, whichever is larger. The converter gives such a channel, of which training left nothing, a scale
-at which the bias is 2^30, so that the whole layer would need four bytes a bias.
+whatever comes in. Its weights become zeros, and its scale is free: that of the layer's other channels, but no coarser
+than an eighth of a step, or the one at which its bias is 2^14, whichever is larger. The converter gives such a channel,
+of which training left nothing, a scale at which the bias is 2^30, so that the whole layer would need four bytes a bias.
 """
 
 from __future__ import annotations
@@ -67,22 +67,27 @@ def shorten(
     if len(scales) != len(channels) or not np.all(scales > 0):
         return
     quiet = step_in * scales * 255 * np.abs(channels).sum(axis=1) < QUIET * step_out
-    shorter = rounded(np.where(quiet, quiet_scales(scales, quiet, np.abs(sums) * scales), scales))
+    shorter = rounded(
+        np.where(quiet, quiet_scales(scales, quiet, np.abs(sums) * scales, QUIET * step_out / step_in), scales)
+    )
+    counted = np.rint(sums * (scales / shorter))
+    if np.any(np.abs(counted) >= 2**31):
+        return
     if np.any(quiet & np.any(channels, axis=1)):
         shape = [1] * values.ndim
         shape[axis] = -1
         kept = np.where(quiet.reshape(shape), 0, values).astype(np.int8)
         packed = pack_nibbles(kept) if kernel.type == schema.TensorType.INT4 else kept
         kernel.buffer = flatbuffer.add_buffer(model, packed)
-    bias.buffer = flatbuffer.add_buffer(model, np.rint(sums * (scales / shorter)).astype(np.int32))
+    bias.buffer = flatbuffer.add_buffer(model, counted.astype(np.int32))
     kernel.quantization.scale = shorter.astype(np.float32)
     bias.quantization.scale = (step_in * shorter).astype(np.float32)
 
 
-def quiet_scales(scales: np.ndarray, quiet: np.ndarray, biases: np.ndarray) -> np.ndarray:
+def quiet_scales(scales: np.ndarray, quiet: np.ndarray, biases: np.ndarray, coarsest: float) -> np.ndarray:
     """Scales for quiet channels; `biases`: |b| in units of s_in."""
     usual = np.median(scales[~quiet]) if not np.all(quiet) else scales.min()
-    return np.maximum(usual, biases / QUIET_BIAS)
+    return np.maximum(min(usual, coarsest), biases / QUIET_BIAS)
 
 
 def rounded(scales: np.ndarray) -> np.ndarray:

@@ -12,17 +12,23 @@ from compiler.report.headline import unit
 from compiler.report.table import NARROWEST
 
 
-def inspection_json(layers: Sequence[LayerFacts], front: Sequence[FrontPoint]) -> str:
-    """`layers` and `front`, under the names of their fields."""
+def inspection_json(layers: Sequence[LayerFacts], front: Sequence[FrontPoint], notes: Sequence[str]) -> str:
+    """`layers` and `front`, under the names of their fields, and `notes`."""
     content = {
         "layers": [asdict(layer) | {"compressible": layer.compressible} for layer in layers],
         "front": [asdict(point) for point in front],
+        "notes": list(notes),
     }
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
 def print_inspection(
-    layers: Sequence[LayerFacts], front: Sequence[FrontPoint], budget: str, counted: str, stream: TextIO
+    layers: Sequence[LayerFacts],
+    front: Sequence[FrontPoint],
+    budget: str,
+    counted: str,
+    notes: Sequence[str],
+    stream: TextIO,
 ) -> None:
     """Two tables: the layers, the front; `counted` is what the target has bytes of."""
     from rich.console import Console
@@ -43,6 +49,8 @@ def print_inspection(
             "" if layer.reason is None else f"left alone: {layer.reason}",
         )
     console.print(table)
+    for note in notes:
+        console.print(note)
     console.print()
     table = Table(
         f"{unit(budget, counted)} kept",

@@ -16,6 +16,7 @@ from compiler.errors import CheckFailed
 from compiler.frontend.feed import feed
 from compiler.result import Evidence, Provenance, Result, Verification, report_left, report_site
 from compiler.run.attempt import MEASURED, share
+from compiler.run.lean_network import left_out
 from compiler.run.on_target import on_target
 from compiler.run.search import Found
 from compiler.run.session import Emitted, Session
@@ -76,24 +77,12 @@ def summarise(session: Session, found: Found, seconds: float) -> Result:
         original_int8=session.measure(original.tflite, "report").compressed,
         notes=(
             *found.notes,
-            *left_out(session),
+            *left_out(network),
             *given_file(session),
             *taken_for(session),
             *way_out(session, found.evidence),
         ),
         counted=session.target.counted,
-    )
-
-
-def left_out(session: Session) -> tuple[str, ...]:
-    """What was gone before any plan."""
-    whole, folded = session.network.whole, session.network.folded
-    if folded is whole:
-        return ()
-    before, after = whole.count_params(), folded.count_params()
-    return (
-        f"{before - after:,} of {before:,} weights belonged to channels whose value no input changes; they were left "
-        "out, which is exact",
     )
 
 

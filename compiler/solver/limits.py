@@ -6,7 +6,7 @@ knapsack; what is not, a cut.
     RAM       live[l, c_l] + Σ_k kept[k, c_k] + rest      ≤ limit     for every site l, and for the operators between
 
 Sites run one after the other, and a choice leaves the shapes at a site's ends alone: while site l runs, what is alive
-are the tensors that its own choice makes, and those of the original network beside it. So the largest live set of a
+are the tensors that its own choice makes, and those of the network beside it. So the largest live set of a
 plan is the largest of its sites' own, each known before (`live`), plus what interpreters keep for every operator
 (`kept`), and rows express both. They bound RAM from below: tensors may not pack without gaps. So each solution's plan
 is packed as a whole, and one that exceeds the limit is cut off, together with every candidate that would do the same

@@ -191,7 +191,8 @@ def range_of(call: Call, sources: list[Range]) -> Range:
     if type(operation) in (layers.Conv2D, layers.Dense):
         return mixed(*weights_of(operation), low, high)
     if is_monotone(operation):
-        return applied(operation, low), applied(operation, high)
+        known = ~(np.isnan(low) | np.isnan(high))  # some activations make a number of what is none
+        return np.where(known, applied(operation, low), -np.inf), np.where(known, applied(operation, high), np.inf)
     return low, high
 
 
@@ -241,7 +242,7 @@ def sees_border(operation: Any) -> bool:
 def bearable(call: Call, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """Which channels a linear layer reads as constants that its bias can take."""
     free = call.operation.use_bias and not sees_border(call.operation)
-    return (low == high) & ((low == 0) | free)
+    return (low == high) & np.isfinite(low) & ((low == 0) | free)
 
 
 def narrowed(graph: Channels, dropped: dict[int, np.ndarray], call: Call) -> Callable[..., Any]:
@@ -258,7 +259,6 @@ def narrowed(graph: Channels, dropped: dict[int, np.ndarray], call: Call) -> Cal
     else:
         if before is not None:
             values = np.where(before, graph.ranges[id(source)][0], 0.0)
-            values[~np.isfinite(values)] = 0.0
             bias = bias + (kernel * values[:, None]).reshape(-1, *kernel.shape[-2:]).sum(axis=(0, 1))
             kernel = kernel[..., ~before, :]
         if after is not None:

@@ -26,13 +26,15 @@ def run(words: Sequence[str]) -> None:
     with quietly(options) as progress:
         from compiler.library import Analysis
         from compiler.pipeline import analyse
+        from compiler.run.lean_network import left_out
 
         analysis = Analysis(analyse(options, Path(options.input_path), progress=progress), options.input_path, 0.0)
         layers, front = analysis.layers, analysis.front(options.budget)
         counted = analysis.session.target.counted
+        notes = left_out(analysis.session.network)
     from compiler.report.inspection import inspection_json, print_inspection
 
     if options.json:
-        sys.stdout.write(inspection_json(layers, front))
+        sys.stdout.write(inspection_json(layers, front, notes))
     elif not options.quiet:
-        print_inspection(layers, front, options.budget, counted, sys.stdout)
+        print_inspection(layers, front, options.budget, counted, notes, sys.stdout)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compiler.backend.emit import emit
-from compiler.backend.shorten_scales import QUIET_BIAS, rounded, shorten_scales
+from compiler.backend.shorten_scales import QUIET_BIAS, quiet_scales, rounded, shorten_scales
 from compiler.backend.targets import TARGETS
 from compiler.backend.targets.c.compose import compose
 from compiler.backend.verify import run_raw
@@ -120,6 +120,14 @@ def test_files_for_target_c_have_them(target: str, width: int) -> None:
     model = keras.Model(inputs, keras.layers.DepthwiseConv2D(3)(x))
     x = np.random.default_rng(0).normal(size=(16, 6, 6, 3)).astype(np.float32)
     assert bytes_of("factor", emit(model, [x], TARGETS[target])) == [width, width]
+
+
+def test_a_quiet_channel_is_no_coarser_than_an_eighth_of_a_step() -> None:
+    """Beside channels whose unit is many output steps."""
+    found = quiet_scales(np.array([40.0, 50.0, 1e-6]), np.array([False, False, True]), np.array([0.0, 0.0, 3.0]), 0.5)
+    assert found.tolist() == [0.5] * 3
+    found = quiet_scales(np.array([0.04, 0.05, 1e-6]), np.array([False, False, True]), np.array([0.0, 0.0, 2e4]), 0.5)
+    assert found[2] == pytest.approx(2e4 / QUIET_BIAS)
 
 
 def test_what_others_read_too_is_left_alone() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,12 +11,16 @@ import numpy as np
 import pytest
 from keras import layers
 
+from compiler.backend.targets import TARGETS
+from compiler.frontend.read_network import read_network
 from compiler.options import Options
 from compiler.pipeline import analyse, compress, priced
 from compiler.result import Result
 from compiler.run.attempt import Attempts
 from compiler.run.front import front_of
+from compiler.run.lean_network import lean_network
 from compiler.solver.limits import Limited, Limits
+from compiler.verbs.inspect import run
 from tests.frontend.networks import randomize
 
 ALIVE = 19  # of 32 channels
@@ -92,6 +97,43 @@ def test_channels_stay_on_the_targets_grid(path: Path, target: str, width: int) 
     session = analyse(asked, asked.input_path)
     widths = [site.c_out for site in session.network.inventory.sites if site.name != "logits"]
     assert widths == [width, width, width]
+
+
+def test_channels_stay_on_the_grid_of_blocks_that_are_asked_for(path: Path) -> None:
+    asked = options(path, pruning_structure="block", block_size=(4, 8))
+    session = analyse(asked, asked.input_path)
+    assert [site.c_out for site in session.network.inventory.sites if site.name != "logits"] == [24, 24, 24]
+
+
+def test_where_float32_is_too_coarse_they_stay(tmp_path: Path) -> None:
+    """A constant of 10^5 that the next bias takes back: without it the sums round in another way."""
+    x = inputs = keras.Input((6, 6, 3))
+    x = layers.ReLU()(layers.Conv2D(8, 3, name="stem")(x))
+    x = layers.GlobalMaxPooling2D()(layers.ReLU()(layers.Conv2D(8, 1, name="next")(x)))
+    model = randomize(keras.Model(inputs, layers.Dense(3)(x)))
+    kernel, bias = model.get_layer("stem").get_weights()
+    kernel[..., 0], bias[0] = 0, 1e5
+    model.get_layer("stem").set_weights([kernel, bias])
+    kernel, bias = model.get_layer("next").get_weights()
+    model.get_layer("next").set_weights([kernel, -1e5 * kernel[0, 0, 0]])
+    model.save(tmp_path / "net.keras")
+    asked = options(tmp_path / "net.keras", compression_factor=0.8)
+    told: list[str] = []
+    network = read_network(asked.input_path, model_name=None, input_shape=None, exclude=None)
+    assert lean_network(network, TARGETS["mobile"], asked, told.append) is network
+    (note,) = told
+    assert note.startswith(
+        "constant channels stay: leaving out constant channels leaves the network as it is: output 0"
+    )
+    assert compress(asked).kept <= 0.8
+
+
+def test_inspect_tells(path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    run(["--input_path", str(path)])
+    assert "weights belonged to channels whose value no input changes" in " ".join(capfd.readouterr().out.split())
+    run(["--input_path", str(path), "--json"])
+    (note,) = json.loads(capfd.readouterr().out)["notes"]
+    assert "whose value no input changes" in note
 
 
 def test_the_original_is_the_network_as_it_was(path: Path) -> None:

@@ -1,11 +1,11 @@
 """Microcontrollers without an interpreter: the network as plain C99 with this project's own kernels.
 
-What lies in flash is known to the byte before anything is compiled. Of each convolution
+What lies in flash follows from the weights, of each convolution
 
     kernel     one byte a weight; or, of a kernel with zeros, one byte a kept weight and one bit a position (bitmap), or
                the kept blocks and one bit a block, whichever is least, and 3 bytes that may be read behind the bits;
                or, of a kernel of few bits, a prefix code (conv2d_coded_s8), whose bytes only the weights can tell
-    + 2 to 4 B a channel of bias, + 2 B a channel of factors, + 60 B of geometry
+    + 2 to 4 B a channel of bias, + 2 B a channel of factors (5 where calls share a kernel), + 60 B of geometry
 
 and kernels are executed as they are stored, never expanded in RAM (of a code, a slice of 64 weights at a time).
 """

@@ -1,7 +1,7 @@
-"""Arena and time of plans on a target, from the original network's int8 file alone: what limits are checked with
-while the solver still chooses.
+"""Arena and time of plans on a target, from the int8 file of the network that is compressed: what limits are checked
+with while the solver still chooses.
 
-    model = PlanModel(original_file, inventory.sites, target, arena_bytes)
+    model = PlanModel(dense_file, inventory.sites, target, arena_bytes, original_file)
     model.arena_bytes(plan)             RAM of a whole plan
     model.time_ratio(plan)              its time ÷ the original's
     model.site_live(name, choice)       what is alive while the site runs: no plan with this choice needs less (where
@@ -9,7 +9,7 @@ while the solver still chooses.
     model.site_kept(name, choice)       what it adds to the RAM for good; these add up
     model.site_time(name, choice)       its share of the time; these add up
 
-They are estimates (docs/targets.md says how good), moved so that the original's arena is the one that was measured;
+They are estimates (docs/targets.md says how good), moved so that this file's arena is the one that was measured;
 the target's tool has the last word on the file.
 """
 
