@@ -209,18 +209,18 @@ def compress(
         asked = _options(model, options.pop("target", plan.target if plan else "mobile"), options)
         if plan is not None:
             asked = plan_options(asked, plan)
-        analysis = _analyze(model, asked, evaluate, progress, replayed=plan is not None)
+        analysis = _analyze(model, asked, evaluate, progress, plan)
         began = time.monotonic() - analysis.seconds
         return Compressed(finish(analysis.session, plan, finetune=finetune, began=began), asked)
 
 
 def _analyze(
-    model: Any, options: Options, evaluate: Evaluate | None, progress: bool | Progress, *, replayed: bool = False
+    model: Any, options: Options, evaluate: Evaluate | None, progress: bool | Progress, plan: Plan | None = None
 ) -> Analysis:
     began = time.monotonic()
     source = Path(model) if isinstance(model, str | Path) else model
     telling = (Lines(sys.stderr) if progress else Silent()) if isinstance(progress, bool) else progress
-    session = analyse(options, source, evaluate=evaluate, progress=telling, replayed=replayed)
+    session = analyse(options, source, evaluate=evaluate, progress=telling, plan=plan)
     return Analysis(session, source, time.monotonic() - began)
 
 

@@ -33,7 +33,7 @@ from compiler.run.plan_json import read_plan
 from compiler.run.plan_options import plan_options
 from compiler.run.price_zeros import price_zeros
 from compiler.run.refuse_chance import refuse_chance
-from compiler.run.search import Found, carry_out, known_offer, offer, search, share
+from compiler.run.search import Found, carry_out, known_offer, offer, plan_name, refuse_other_network, search, share
 from compiler.run.session import Session
 from compiler.run.summary import summarise
 from compiler.run.target_of import target_of
@@ -50,7 +50,7 @@ def compress(options: Options, *, progress: Progress | None = None) -> Result:
     began = time.monotonic()
     plan = None if options.plan is None else read_plan(options.plan)
     options = options if plan is None else plan_options(options, plan)
-    session = analyse(options, options.input_path, progress=progress, replayed=plan is not None)
+    session = analyse(options, options.input_path, progress=progress, plan=plan)
     done = finish(session, plan, began=began)
     write_result(options, done)
     return done.result
@@ -62,10 +62,10 @@ def analyse(
     *,
     evaluate: Evaluate | None = None,
     progress: Progress | None = None,
-    replayed: bool = False,
+    plan: Plan | None = None,
 ) -> Session:
     """Everything that has to be known of the network in `source` (a file, or a Keras model) before it is compressed;
-    `replayed`: what then is done is a plan's.
+    `plan`: what then is carried out, if that is known.
 
     Raises BadInput or UnsupportedModel.
     """
@@ -75,7 +75,9 @@ def analyse(
 
     progress.stage("Reading the network")
     network = read_network(source, model_name=options.model, input_shape=options.input_shape, exclude=options.exclude)
-    examples = load_examples(options, network, replayed=replayed)
+    if plan is not None:
+        refuse_other_network(plan, network, plan_name(options))
+    examples = load_examples(options, network, replayed=plan is not None)
     if examples is not None:
         refuse_chance(examples, network)
     inputs, origin = calibration_inputs(network, options, cache, progress)
@@ -111,8 +113,7 @@ def finish(
         found = search(session, session.original, offered)
     else:
         offered = offered or known_offer(session)
-        name = "the plan" if session.options.plan is None else f"--plan '{session.options.plan.name}'"
-        found = carry_out(session, plan, offered, name)
+        found = carry_out(session, plan, offered, plan_name(session.options))
     if finetune is not None:
         found = finetuned(session, found, finetune)
 

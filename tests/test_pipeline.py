@@ -10,9 +10,13 @@ import numpy as np
 import pytest
 
 from compiler.errors import BadInput
-from compiler.frontend.read_network import Network
+from compiler.frontend.read_network import Network, read_network
 from compiler.options import Options
 from compiler.pipeline import analyse
+from compiler.report.progress import Silent
+from compiler.run.cache import Cache
+from compiler.run.calibration_inputs import Effort, calibration_inputs, effort
+from compiler.types import Plan
 from tests.tiny import save_tiny
 
 
@@ -74,3 +78,32 @@ def test_a_bound_on_a_network_at_chance_is_refused_before_the_study(folder: Path
     for given in ({"data": str(folder / "val.npz"), **bound}, {"data": str(folder / "shifted.npz")}):
         with pytest.raises(LookupError):
             begin(folder, **given)
+
+
+def test_a_plan_of_another_network_is_refused_before_any_input_is_made(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def make(*_: Any) -> None:
+        raise AssertionError("inputs are made")
+
+    monkeypatch.setattr("compiler.pipeline.calibration_inputs", make)
+    plan = Plan((), "mobile", 0, "00")
+    options = Options(input_path=folder / "net.keras", output_path=folder / "out.tflite", plan=folder / "p.plan.json")
+    with pytest.raises(BadInput, match=r"^--plan 'p\.plan\.json' was made for another network; give that one"):
+        analyse(options, options.input_path, plan=plan)
+
+
+def test_inputs_are_the_same_whatever_is_excluded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that they are kept between such runs."""
+    seen = []
+
+    def watched(macs: int, values: int) -> Effort:
+        seen.append(macs)
+        return effort(macs, values)
+
+    monkeypatch.setattr("compiler.run.calibration_inputs.effort", watched)
+    for exclude in (None, "conv1"):
+        network = read_network(folder / "net.keras", model_name=None, input_shape=None, exclude=exclude)
+        options = Options(input_path=folder / "net.keras", output_path=folder / "out.tflite", exclude=exclude)
+        calibration_inputs(network, options, Cache(enabled=False), Silent())
+    assert seen[0] == seen[1] > 0

@@ -9,6 +9,7 @@ import numpy as np
 
 from compiler.datafree.synthesize import synthesize
 from compiler.evidence.load_data import load_data
+from compiler.frontend.inventory import inventory
 from compiler.frontend.read_network import Network
 from compiler.options import Options
 from compiler.report.progress import Progress
@@ -51,7 +52,7 @@ def calibration_inputs(
     if options.calibration_data is not None:
         return users_inputs(network, options)
     seed, input_range = options.seed, options.input_range
-    macs = sum(site.macs for site in network.inventory.sites)
+    macs = sum(site.macs for site in inventory(network.whole).sites)  # of all layers, also those that are excluded
     plan = effort(macs, sum(int(np.prod(shape)) for shape in network.input_shapes))
     told = network.quantized
     asked = (network.classifier, seed, input_range, plan)

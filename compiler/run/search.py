@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from compiler.errors import BadInput, Infeasible
+from compiler.frontend.read_network import Network
+from compiler.options import Options
 from compiler.result import Evidence
 from compiler.run.attempt import Attempts, share
 from compiler.run.cache import key_of
@@ -169,12 +171,22 @@ def refuse_blocks(session: Session) -> None:
         )
 
 
+def plan_name(options: Options) -> str:
+    """What a sentence calls the plan."""
+    return "the plan" if options.plan is None else f"--plan '{options.plan.name}'"
+
+
+def refuse_other_network(plan: Plan, network: Network, name: str) -> None:
+    """Raise BadInput unless `plan`, called `name`, was made for `network`."""
+    if plan.model_hash != network.hash:
+        raise BadInput(f"{name} was made for another network; give that one, or leave the plan out.")
+
+
 def carry_out(session: Session, plan: Plan, offered: Menus | None = None, name: str = "the plan") -> Found:
     """`plan` without a search; `offered` knows what its layers are predicted to lose. Raises BadInput for a plan that
     does not fit the network, naming it `name`."""
     sites = session.network.inventory.sites
-    if plan.model_hash != session.network.hash:
-        raise BadInput(f"{name} was made for another network; give that one, or leave the plan out.")
+    refuse_other_network(plan, session.network, name)
     if plan.target != session.options.target:
         raise BadInput(f"{name} is for target {plan.target}; give that target.")
     here = (session.options.io, session.options.seed)
