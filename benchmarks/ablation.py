@@ -117,7 +117,7 @@ def measured(network: str, variant: Variant, budgets: list[float]) -> Iterator[t
     truth = Divergence(session.network, session.examples.inputs(session.examples.part("report")))
     held_out = Divergence(session.network, session.knowledge.held_out)
     figures = session.original.figures
-    whole = Cost(figures.stored_weight_bytes, figures.file_bytes, figures.macs)
+    whole = figures.cost
     for budget in budgets:
         began = time.monotonic()
         choices, predicted = chosen(session, offered, variant, whole, budget)

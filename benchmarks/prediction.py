@@ -29,7 +29,6 @@ from compiler.pipeline import analyse  # noqa: E402
 from compiler.run.search import offer  # noqa: E402
 from compiler.solver.fixed_params import fixed_params  # noqa: E402
 from compiler.surgery.realise import Divergence, fit_all  # noqa: E402
-from compiler.types import Cost  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results" / "prediction.json"
 MEASURED = ("digits", "resnet8", "resnet20", "resnet20_jpeg", "resnet32", "vgg8_jpeg", "mobilenet", "ds_cnn")
@@ -62,8 +61,7 @@ def measured(network: str) -> Iterator[tuple[float, dict[str, float]]]:
     options = parse(flags)
     session = analyse(options, options.input_path)
     offered = offer(session)
-    figures = session.original.figures
-    whole = Cost(figures.stored_weight_bytes, figures.file_bytes, figures.macs)
+    whole = session.original.figures.cost
     held_out = Divergence(session.network, session.knowledge.held_out)
     images = Divergence(session.network, session.examples.inputs(session.examples.part("report")))
     for budget in BUDGETS:

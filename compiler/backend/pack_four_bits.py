@@ -31,10 +31,7 @@ def pack_four_bits(tflite: bytes, *, or_sparse: bool = False) -> bytes:
     smaller stored sparse, which is left to `sparsify`."""
     model = flatbuffer.read(tflite)
     tensors = flatbuffer.subgraph(model).tensors
-    readers: dict[int, int] = {}
-    for _, operator in flatbuffer.operators(model):
-        for index in operator.inputs:
-            readers[int(index)] = readers.get(int(index), 0) + 1
+    readers = flatbuffer.readers(model)
     for name, operator in flatbuffer.operators(model):
         if name != "CONV_2D" or len(operator.inputs) < 3 or operator.inputs[2] < 0:
             continue

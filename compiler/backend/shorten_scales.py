@@ -31,10 +31,7 @@ def shorten_scales(tflite: bytes) -> bytes:
     """The same network with short scales in every convolution whose kernel and bias nobody else reads."""
     model = flatbuffer.read(tflite)
     tensors = flatbuffer.subgraph(model).tensors
-    readers: dict[int, int] = {}
-    for _, operator in flatbuffer.operators(model):
-        for index in operator.inputs:
-            readers[int(index)] = readers.get(int(index), 0) + 1
+    readers = flatbuffer.readers(model)
     for name, operator in flatbuffer.operators(model):
         if name not in CONVOLUTIONS or len(operator.inputs) < 3 or operator.inputs[2] < 0:
             continue

@@ -9,6 +9,7 @@ behind an Add or on an input, shared layers, another axis than the channels) Bat
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -57,9 +58,7 @@ def fold_batchnorm(model: keras.Model, *, tolerance: float = 1e-4) -> keras.Mode
 def _replacements(model: keras.Model) -> dict[str, Callable[..., Any]]:
     """For `rebuild`: linear layers with BatchNorm in their weights, and nothing in place of the BatchNorm."""
     made_by, read_by = producers(model), consumers(model)
-    times_called: dict[str, int] = {}
-    for call in calls(model):
-        times_called[call.name] = times_called.get(call.name, 0) + 1
+    times_called = Counter(call.name for call in calls(model))
     outputs = {id(tensor) for tensor in model.outputs}
     replace: dict[str, Callable[..., Any]] = {}
     for call in calls(model):

@@ -46,7 +46,7 @@ def inventory(model: keras.Model, exclude: str | None = None) -> Inventory:
     for layer, layer_calls in applied.items():
         reason = _reason(layer)
         if reason is None and excluded is not None and excluded.search(layer.name):
-            reason = f"--exclude {exclude} names it"
+            reason = excluded_by(exclude)
         if reason is None:
             sites.append(site_of(layer, layer_calls))
         else:
@@ -55,6 +55,11 @@ def inventory(model: keras.Model, exclude: str | None = None) -> Inventory:
         names = ", ".join(layer.name for layer in list(applied)[:3])
         raise BadInput(f"--exclude {exclude} finds no layer with weights ({names}, …); look them up with inspect.")
     return Inventory(tuple(sites), tuple(left))
+
+
+def excluded_by(exclude: str | None) -> str:
+    """Why a layer is left alone that could be decomposed, but that `--exclude` names."""
+    return f"--exclude {exclude} names it"
 
 
 def _reason(layer: keras.Layer) -> str | None:

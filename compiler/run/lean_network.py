@@ -10,7 +10,7 @@ import numpy as np
 
 from compiler.backend.targets.target import Target
 from compiler.errors import CheckFailed
-from compiler.frontend.inventory import inventory
+from compiler.frontend.inventory import excluded_by, inventory
 from compiler.frontend.logits import logits_model
 from compiler.frontend.read_network import Network
 from compiler.options import Options
@@ -28,7 +28,7 @@ def lean_network(
     `network` itself where nothing can go, or where float32 is too coarse for it: a constant of 1e5 that a bias takes
     back, for one. Compression does without, and `say` is told.
     """
-    named = f"--exclude {options.exclude} names it"
+    named = excluded_by(options.exclude)
     keep = frozenset(left.name for left in network.inventory.left if left.reason == named)
     block = options.block_size if options.pruning_structure == "block" else (1, 1)
 

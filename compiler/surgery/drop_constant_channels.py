@@ -15,6 +15,7 @@ x in [l, u] lies in [W⁺l + W⁻u + b, W⁺u + W⁻l + b] (Moore, "Interval Ana
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -79,9 +80,7 @@ class Channels:
         self.ranges: dict[int, Range] = {}
         self.parent: dict[int, int] = {}
         self.closed: set[int] = set()
-        times: dict[str, int] = {}
-        for call in self.calls:
-            times[call.name] = times.get(call.name, 0) + 1
+        times = Counter(call.name for call in self.calls)
         for tensor in (*model.inputs, *model.outputs):
             self.close(tensor)
         for tensor in model.inputs:

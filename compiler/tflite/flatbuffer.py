@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -96,6 +97,12 @@ def operators(model: schema.ModelT) -> Iterator[tuple[str, schema.OperatorT]]:
     """(name, operator) of the main graph in execution order."""
     for operator in subgraph(model).operators or ():
         yield operator_name(model, operator), operator
+
+
+def readers(model: schema.ModelT) -> Counter[int]:
+    """By how many operators of the main graph each tensor is read; an input of an operator that reads it twice counts
+    twice."""
+    return Counter(int(index) for _, operator in operators(model) for index in operator.inputs)
 
 
 def custom_operators(model: schema.ModelT) -> Iterator[str]:
