@@ -55,7 +55,7 @@ UNSET = {  # what a flag that isn't given means
     "jobs": "all",
     "max_arena_bytes": "the original's, where that can be had",
     "max_file_bytes": "the original's, where that can be had",
-    "weight_bits": "3 for --target ethos_u and c, 4 for cortex_m, else 8",
+    "weight_bits": "2 for --target ethos_u and c, 4 for cortex_m, else 8",
 }
 
 COMPRESS = "Compress a trained Keras CNN into a verified int8 TFLite file. No training data is needed."
@@ -189,7 +189,7 @@ def _parser(prog: str, description: str, writes: bool) -> argparse.ArgumentParse
         what,
         "weight_bits",
         int,
-        "4 or 3: kernels may be stored in so few bits a weight, too, where that loses least; slower on a phone",
+        "4, 3 or 2: kernels may be stored in so few bits a weight, too, where that loses least; slower on a phone",
         "4",
         WEIGHT_BITS,
     )

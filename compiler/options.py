@@ -15,11 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from compiler.errors import BadInput
-from compiler.types import FEW_BITS
 
 PRUNING_STRUCTURES = ("auto", "unstructured", "filter", "channel", "block")
 COMPRESSION_TYPES = ("hybrid", "tucker", "spars", "tucker4")
-WEIGHT_BITS = (8, *FEW_BITS)
+WEIGHT_BITS = (8, 4, 3, 2)
 METHODS = ("fixed_params", "fixed_loss")
 BUDGETS = ("params", "bytes", "macs")
 TARGETS = ("mobile", "xcore", "cortex_m", "ethos_u", "c")

@@ -46,7 +46,7 @@ class LayerReport:
     macs_after: int | None = None
     predicted_loss: float | None = None  # nats
     reason: str | None = None  # why it was left
-    bits: int = 8  # of a stored weight
+    levels: int = 255  # values that a stored weight can have
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +259,7 @@ def report_site(site: ConvSite, choice: Choice, before: Cost, after: Cost, predi
         macs_before=before.macs,
         macs_after=after.macs,
         predicted_loss=predicted_loss,
-        bits=choice.bits,
+        levels=choice.levels,
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 SCHEMA_VERSION = 1
+INT8_LEVELS = 255  # of a weight in TFLite's symmetric int8, which leaves −128 out
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,8 @@ class Choice:
     structure  None, "unstructured", "filter", "channel" or "block".
     block      (b_in, b_out) for "block".
     kept       number of kept groups of the sparse branch: weights, filters, channels or blocks.
-    bits       of a stored weight: 8, or one of FEW_BITS for "dense", "svd" or "tucker2" without a branch.
+    levels     values that a stored weight can have: 255 of int8, or one of FEW_LEVELS for "dense", "svd" or "tucker2"
+               without a branch.
     """
 
     chain: str = "dense"
@@ -107,12 +109,17 @@ class Choice:
     structure: str | None = None
     block: tuple[int, int] | None = None
     kept: int = 0
-    bits: int = 8
+    levels: int = 255
 
     @property
     def is_dense(self) -> bool:
         """Whether the site stays as it is."""
-        return self.is_one_kernel and self.bits == 8
+        return self.is_one_kernel and self.is_int8
+
+    @property
+    def is_int8(self) -> bool:
+        """Whether weights have eight bits, not fewer."""
+        return self.levels == INT8_LEVELS
 
     @property
     def is_one_kernel(self) -> bool:
@@ -121,7 +128,7 @@ class Choice:
 
 
 DENSE = Choice()
-FEW_BITS = (4, 3)  # of a stored weight: a grid of 15 steps, or of 7
+FEW_LEVELS = (15, 11, 7, 5, 3)  # odd, about as far apart in bits: 3.5, 3.1, 2.6, 2.2 and 1.6 a weight once coded
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
-"""Convolution kernels whose values lie on a grid of 15 steps, or of 7, stored in four bits a weight.
+"""Convolution kernels whose values lie on a grid of 15 steps or fewer, stored in four bits a weight.
 
-The converter knows int8 only: of a kernel s·n, n in −N … N, N = 7 or 3, whose largest weight in every output channel is
-±N s, it writes round(127 n / N) with the scale N s / 127. No two n share such a value, so n is found again and what is
-stored is the kernel itself, exactly:
+The converter knows int8 only: of a kernel s·n, n in −N … N, N at most 7, whose largest weight in every output channel
+is ±N s, it writes round(127 n / N) with the scale N s / 127. No two n share such a value, so n is found again and what
+is stored is the kernel itself, exactly:
 
     Tensor of type INT4   two weights a byte, the first in the low half; scale s = 127/N of what the converter wrote
     Bias                  int32 at the scale of input · s: N/127 of what it was, rounded at half a unit of the sum
@@ -21,7 +21,7 @@ from compiler.backend.sparsify import OVERHEAD_BYTES
 from compiler.decompose.few_bits import largest_step
 from compiler.tflite import flatbuffer
 from compiler.tflite.nibbles import pack_nibbles
-from compiler.types import FEW_BITS
+from compiler.types import FEW_LEVELS
 
 VERSION = 7  # of CONV_2D: int8 activations with int4 filters
 
@@ -67,8 +67,9 @@ def is_smaller_sparse(steps: np.ndarray) -> bool:
 
 def steps_of(values: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     """(n, the int8 steps in one of n for each output channel) of an OHWI int8 kernel that holds round(127 n / N) for an
-    N of `FEW_BITS`; None where a value is no such one."""
-    found = [steps for bits in FEW_BITS if (steps := steps_on_grid(values, largest_step(bits))) is not None]
+    2N + 1 of `FEW_LEVELS`; None where a value is no such one."""
+    grids = (steps_on_grid(values, largest_step(levels)) for levels in FEW_LEVELS)
+    found = [steps for steps in grids if steps is not None]
 
     def error(steps: tuple[np.ndarray, np.ndarray]) -> float:
         whole, finer = steps

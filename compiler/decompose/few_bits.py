@@ -1,10 +1,11 @@
-"""Kernels on grids of 15 or 7 steps, so that four or three bits hold a weight.
+"""Kernels whose weights have few levels: 15 of four bits down to 3 of two, and a code of their own on some targets.
 
     minimise ½ tr(Γ Δᵀ Σ Δ),  Δ = K − s·n     over n in −N … N and one scale s an output channel
 
-    N = 7 of four bits, 3 of three: the lowest value is left out, as TFLite's symmetric int8 leaves out −128
+    2N + 1 levels: the lowest value of two's complement is left out, as TFLite's symmetric int8 leaves out −128
 
-Rounding to so few steps is where the inputs' covariance pays most (`round_to_grid`). The scale that the largest weight
+Rounding to so few is where the inputs' covariance pays most (`round_to_grid`), and then the outputs' curvature
+(`round_coupled`). The scale that the largest weight
 asks for is rarely the best: clipping a few weights makes the steps finer for all others. So a few clipped grids are
 tried for each channel, by nearest rounding, and the best is descended on. Source of the clipping: Banner, Nahshan &
 Soudry, "Post training 4-bit quantization of convolutional networks for rapid-deployment", 2019.
@@ -24,6 +25,7 @@ import scipy.linalg
 from compiler.decompose.equalise import equalise
 from compiler.decompose.factors import Factors
 from compiler.decompose.metric import Metric
+from compiler.decompose.round_coupled import round_coupled
 from compiler.decompose.round_to_grid import grid_of, nearest, round_to_grid
 from compiler.decompose.row_covariance import RowCovariance
 
@@ -31,19 +33,23 @@ RIDGE = 1e-6  # of the mean variance, where that is enough
 CLIPPED = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.43, 0.36)  # of the largest weight
 
 
-def largest_step(bits: int) -> int:
-    """N of a grid that `bits` hold."""
-    return 2 ** (bits - 1) - 1
+def largest_step(levels: int) -> int:
+    """N of a grid of so many levels."""
+    return levels // 2
 
 
-def few_bits(kernel: np.ndarray, metric: Metric, bits: int) -> np.ndarray:
-    """The HWIO `kernel` on its grid; every output channel reaches step N or is zero, which tells the grid again."""
-    return on_grid(kernel.reshape(-1, kernel.shape[-1]), metric.sigma, bits).reshape(kernel.shape)
+def few_bits(kernel: np.ndarray, metric: Metric, levels: int, *, coupled: bool = True) -> np.ndarray:
+    """The HWIO `kernel` on its grid; every output channel reaches step N or is zero, which tells the grid again.
+    `coupled`: rounded with Γ in view too, which takes longer."""
+    gamma = metric.gamma if coupled else None
+    return on_grid(kernel.reshape(-1, kernel.shape[-1]), metric.sigma, gamma, levels).reshape(kernel.shape)
 
 
-def few_bit_chain(factors: Factors, kernel: np.ndarray, metric: Metric, bits: int) -> Factors:
+def few_bit_chain(
+    factors: Factors, kernel: np.ndarray, metric: Metric, levels: int, *, coupled: bool = True
+) -> Factors:
     """A chain of "first", "core" and "last", each where it is there, on their grids: loud alike between them, as near
-    to `kernel` as in order they come."""
+    to `kernel` as in order they come. `coupled`: the last with Γ in view, which takes longer."""
     assert not isinstance(metric.sigma, RowCovariance), "a chain is rounded with Σ whole"
     k_h, k_w, c_in, c_out = kernel.shape
     flat, chain = kernel.reshape(-1, c_out), list(equalise(factors, metric.sigma).chain)
@@ -52,7 +58,7 @@ def few_bit_chain(factors: Factors, kernel: np.ndarray, metric: Metric, bits: in
     wanted: np.ndarray | None = None  # what the chain so far puts out, before rounding
     for index, (role, factor) in enumerate(chain):
         if role == "first":
-            small = on_grid(factor[0, 0], channel_gram(metric.sigma, c_in), bits)
+            small = on_grid(factor[0, 0], channel_gram(metric.sigma, c_in), None, levels)
             gram, mapped = through(small, metric.sigma, k_h * k_w)
             rounded.append((role, small[None, None]))
             wanted = np.matmul(factor[0, 0], chain[index + 1][1].reshape(k_h * k_w, factor.shape[-1], -1))
@@ -63,7 +69,7 @@ def few_bit_chain(factors: Factors, kernel: np.ndarray, metric: Metric, bits: in
             own = solve(gram, mapped @ flat)
         elif wanted is not None:
             own = solve(gram, mapped @ wanted.reshape(len(flat), -1))
-        small = on_grid(own.astype(factor.dtype), gram, bits)
+        small = on_grid(own.astype(factor.dtype), gram, metric.gamma if coupled and last else None, levels)
         rounded.append((role, small.reshape(factor.shape)))
         mapped = small.T @ mapped
         gram = small.T @ gram @ small
@@ -96,13 +102,15 @@ def solve(gram: np.ndarray, right: np.ndarray) -> np.ndarray:
         return scipy.linalg.cho_solve(factor, right)
 
 
-def on_grid(kernel: np.ndarray, sigma: np.ndarray | RowCovariance, bits: int) -> np.ndarray:
-    """A kernel (d, c) on its grids, one a column, for inputs of covariance `sigma`."""
-    groups, largest = kernel[None], largest_step(bits)
+def on_grid(kernel: np.ndarray, sigma: np.ndarray | RowCovariance, gamma: np.ndarray | None, levels: int) -> np.ndarray:
+    """A kernel (d, c) on its grids, one a column, for inputs of covariance `sigma` and, where given, outputs of
+    curvature `gamma`."""
+    groups, largest = kernel[None], largest_step(levels)
     scale = best_scale(groups, sigma, largest)
     if isinstance(sigma, RowCovariance):  # no d×d matrix
         return nearest(groups, scale, largest)[0]
-    return round_to_grid(groups, sigma[None], scale, largest=largest)[0]
+    rounded = round_to_grid(groups, sigma[None], scale, largest=largest)[0]
+    return rounded if gamma is None else round_coupled(kernel, rounded, sigma, gamma, scale[0], largest)
 
 
 def best_scale(groups: np.ndarray, sigma: np.ndarray | RowCovariance, largest: int) -> np.ndarray:

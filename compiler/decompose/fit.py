@@ -47,9 +47,9 @@ def fit(kernel: np.ndarray, metric: Metric, choice: Choice, alternations: int | 
 def fit_chain(kernel: np.ndarray, metric: Metric, choice: Choice) -> Factors:
     """The chain alone, on grids of few bits where `choice` asks for them; "dense" is the kernel itself."""
     if choice.chain == "dense":
-        return Factors((("core", kernel if choice.bits == 8 else few_bits(kernel, metric, choice.bits)),))
+        return Factors((("core", kernel if choice.is_int8 else few_bits(kernel, metric, choice.levels)),))
     factors = DECOMPOSITIONS[choice.chain](kernel, metric, *choice.ranks)
-    return factors if choice.bits == 8 else few_bit_chain(factors, kernel, metric, choice.bits)
+    return factors if choice.is_int8 else few_bit_chain(factors, kernel, metric, choice.levels)
 
 
 def fit_sparse(kernel: np.ndarray, metric: Metric, choice: Choice, previous: Sparse | None) -> Sparse:

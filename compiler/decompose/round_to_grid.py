@@ -2,7 +2,7 @@
 
     minimise ½ tr((Ŵ − W)ᵀ Σ (Ŵ − W))   over Ŵ = s · n,  n in −N … N             (a column at a time: s is per column)
 
-N is 127 for int8, 7 for four bits.
+N is 127 for int8, 7 to 1 for kernels of few levels.
 
 Nearest rounding minimises the weights' own error; what the layer puts out feels it through Σ. From nearest rounding,
 one weight after the other moves to the grid point that is best while the rest stand still, until none moves:
@@ -36,21 +36,30 @@ def nearest(kernel: np.ndarray, scale: np.ndarray, largest: int = LARGEST) -> np
 
 
 def round_to_grid(
-    kernel: np.ndarray, sigma: np.ndarray, scale: np.ndarray, *, largest: int = LARGEST, sweeps: int = SWEEPS
+    kernel: np.ndarray,
+    sigma: np.ndarray,
+    scale: np.ndarray,
+    *,
+    largest: int = LARGEST,
+    sweeps: int = SWEEPS,
+    start: np.ndarray | None = None,
 ) -> np.ndarray:
     """`kernel` (g, d, c) on the grid of `scale` (g, 1, c), for inputs of second moments `sigma` (g, d, d).
 
     g are independent groups: 1 for a convolution, its channels for a depthwise one. Weights that are zero stay zero,
-    and those that set a scale stay at ±`largest`, or the converter would choose another grid.
+    and of those at ±`largest` one a column stays, or the converter would choose another grid. `start`: points of the
+    grid to descend from (default: the nearest to `kernel`).
     """
-    rounded = nearest(kernel, scale, largest)
-    free = (kernel != 0) & (np.abs(rounded) < (largest - 0.5) * scale)
+    rounded = nearest(kernel, scale, largest) if start is None else start.copy()
+    outermost = np.abs(rounded) > (largest - 0.5) * scale
+    pinned = np.argmax(np.where(outermost, np.abs(kernel), -1.0), axis=1)[:, None]
+    free = (kernel != 0) & ~(outermost & (np.arange(kernel.shape[1])[:, None] == pinned))
     curvature = np.maximum(np.einsum("gii->gi", sigma), 1e-30)[:, :, None]
     pull = sigma @ (rounded - kernel)
     for _ in range(sweeps):
         moved = False
-        for start in range(0, kernel.shape[1], BLOCK):
-            rows = slice(start, start + BLOCK)
+        for begin in range(0, kernel.shape[1], BLOCK):
+            rows = slice(begin, begin + BLOCK)
             change = descend_block(rounded[:, rows], pull[:, rows], sigma[:, rows, rows], curvature[:, rows],
                                    scale, free[:, rows], largest)  # fmt: skip
             if np.any(change):

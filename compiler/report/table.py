@@ -96,12 +96,12 @@ def _layers(layers: tuple[LayerReport, ...]) -> object:
 
 
 def becomes(layer: LayerReport) -> str:
-    """For example "tucker2 12×14 + unstructured", "dense", "dense, 4 bits", "left: depthwise"."""
+    """For example "tucker2 12×14 + unstructured", "dense", "dense, 15 levels", "left: depthwise"."""
     if layer.reason is not None:
         return f"left: {layer.reason}"
     chain, *structure = layer.choice.split("+")
     parts = [] if chain == "none" else [" ".join([chain, "×".join(map(str, layer.ranks))]).strip()]
-    return " + ".join(parts + structure) + ("" if layer.bits == 8 else f", {layer.bits} bits")
+    return " + ".join(parts + structure) + ("" if layer.levels == 255 else f", {layer.levels} levels")
 
 
 def change(before: int | None, after: int | None) -> str:

@@ -40,7 +40,7 @@ def close_look(session: Session, found: Found, offered: Menus | None) -> tuple[L
                 parts_of(session.target, site, choice),
                 into,
                 out,
-                None if tuned or choice.bits != 8 else int8_snr_db(found.built.realised.fitted[name][0], per_tensor),
+                None if tuned or not choice.is_int8 else int8_snr_db(found.built.realised.fitted[name][0], per_tensor),
                 None if offered is None else why(offered[name], choice, budget),
             )
         )
@@ -121,10 +121,10 @@ def why(entries: tuple[Candidate, ...], choice: Choice, budget: str) -> str | No
 def said(choice: Choice) -> str:
     """For example "tucker2 8×10 + 24 blocks of 4×4"."""
     if choice.is_one_kernel:
-        return "leaving it whole" if choice.is_dense else f"{choice.bits} bits a weight"
+        return "leaving it whole" if choice.is_dense else f"{choice.levels} levels a weight"
     parts = [] if choice.chain == "none" else [" ".join([choice.chain, "×".join(map(str, choice.ranks))]).strip()]
     if choice.structure is not None:
         group = {"unstructured": "weights", "filter": "filters", "channel": "channels", "block": "blocks"}
         of = "" if choice.block is None else " of {}×{}".format(*choice.block)
         parts.append(f"{choice.kept:,} {group[choice.structure]}{of}")
-    return " + ".join(parts) + ("" if choice.bits == 8 else f" in {choice.bits} bits")
+    return " + ".join(parts) + ("" if choice.is_int8 else f" in {choice.levels} levels")

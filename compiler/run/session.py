@@ -100,7 +100,7 @@ class Session:
         keep: bool | None = None,
     ) -> tuple[Emitted, tuple[str, bool]]:
         """The file of a model whose kernels are rounded with the inputs in view, where that gains (or where `keep`
-        says so), and the gate's decision. `few_bits`: layers whose kernels have so many."""
+        says so), and the gate's decision. `few_bits`: layers whose kernels have so many levels."""
         rounded, kept = round_kernels(
             model,
             self.knowledge.inputs,
@@ -200,5 +200,5 @@ def blocks_of(choices: tuple[tuple[str, Choice], ...]) -> tuple[tuple[int, int],
 
 
 def few_bits(model: keras.Model, choices: tuple[tuple[str, Choice], ...]) -> Mapping[str, int]:
-    """The layers whose kernels have fewer than eight bits, and how many; none where the plan has no such kernel."""
-    return few_bit_layers(model) if any(choice.bits != 8 for _, choice in choices) else {}
+    """The layers whose kernels have fewer levels than int8, and how many; none where the plan has no such kernel."""
+    return few_bit_layers(model) if any(not choice.is_int8 for _, choice in choices) else {}

@@ -24,7 +24,7 @@ from compiler.decompose.tucker2 import factors_of, input_basis, regress_on
 from compiler.decompose.tucker4 import assemble4, regress_on_vertical, vertical_basis
 from compiler.sparsity.prune import Pruner
 from compiler.sparsity.structures import STRUCTURES
-from compiler.types import DENSE, FEW_BITS, Candidate, Choice, ConvSite
+from compiler.types import DENSE, FEW_LEVELS, Candidate, Choice, ConvSite
 
 AUTO_BLOCKS = ((2, 1), (1, 2), (2, 2), (4, 1), (4, 4))
 
@@ -40,12 +40,12 @@ class Menu:
     chains: tuple[str, ...]  # of "tucker2", "tucker4"; either brings "svd" for 1×1 and Dense
     structures: tuple[tuple[str, tuple[int, int] | None], ...]  # (structure, block)
     hybrid: bool  # chains with a sparse branch beside them
-    few_bits: tuple[int, ...] = ()  # a weight, of whole kernels and short chains
+    few_levels: tuple[int, ...] = ()  # a weight, of whole kernels and short chains
 
 
 def menu_of(compression_type: str, pruning_structure: str, block_size: tuple[int, int], weight_bits: int = 8) -> Menu:
     """The menu that `--compression_type`, `--pruning_structure`, `--block_size` and `--weight_bits` stand for."""
-    few = tuple(bits for bits in FEW_BITS if bits >= weight_bits)
+    few = tuple(levels for levels in FEW_LEVELS if levels.bit_length() >= weight_bits)
     structures: list[tuple[str, tuple[int, int] | None]]
     if pruning_structure == "auto":
         blocks = dict.fromkeys((block_size, *AUTO_BLOCKS))
@@ -54,12 +54,12 @@ def menu_of(compression_type: str, pruning_structure: str, block_size: tuple[int
         structures = [(pruning_structure, block_size if pruning_structure == "block" else None)]
     match compression_type:
         case "tucker":
-            return Menu(("tucker2",), (), hybrid=False, few_bits=few)
+            return Menu(("tucker2",), (), hybrid=False, few_levels=few)
         case "tucker4":
-            return Menu(("tucker4",), (), hybrid=False, few_bits=few)
+            return Menu(("tucker4",), (), hybrid=False, few_levels=few)
         case "spars":
-            return Menu((), tuple(structures), hybrid=False, few_bits=few)
-    return Menu(("tucker2", "tucker4"), tuple(structures), hybrid=True, few_bits=few)
+            return Menu((), tuple(structures), hybrid=False, few_levels=few)
+    return Menu(("tucker2", "tucker4"), tuple(structures), hybrid=True, few_levels=few)
 
 
 def candidates(site: ConvSite, kernel: np.ndarray, metric: Metric, target: Target, menu: Menu) -> tuple[Candidate, ...]:
@@ -75,9 +75,9 @@ def candidates(site: ConvSite, kernel: np.ndarray, metric: Metric, target: Targe
     if menu.hybrid and chains and branches:
         best = best_structures(site, branches, target, structures, effort.hybrid_structures)
         entries += hybrid_entries(site, kernel, metric, chains, best, effort)
-    for bits in menu.few_bits:
-        if target.refusal(site, Choice(bits=bits)) is None:
-            entries += few_bit_entries(site, kernel, metric, chains, bits)
+    for levels in menu.few_levels:
+        if target.refusal(site, Choice(levels=levels)) is None:
+            entries += few_bit_entries(site, kernel, metric, chains, levels)
     priced = [
         Candidate(choice, target.cost(site, choice), loss)
         for choice, loss in entries
@@ -201,16 +201,16 @@ def hybrid_entries(
 
 
 def few_bit_entries(
-    site: ConvSite, kernel: np.ndarray, metric: Metric, chains: Sequence[Entry], bits: int
+    site: ConvSite, kernel: np.ndarray, metric: Metric, chains: Sequence[Entry], levels: int
 ) -> Iterator[Entry]:
-    """The whole kernel in `bits` a weight, and a few chains along their front."""
-    yield Choice(bits=bits), metric.loss(kernel - few_bits(kernel, metric, bits))
+    """The whole kernel in `levels` a weight, and a few chains along their front."""
+    yield Choice(levels=levels), metric.loss(kernel - few_bits(kernel, metric, levels, coupled=False))
     if isinstance(metric.sigma, RowCovariance):
         return
     short = [entry for entry in chains if entry[0].chain in IN_FEW_BITS]
     for choice in chain_anchors(site, short, FEW_BIT_SHARES):
-        rounded = few_bit_chain(cheap_chain(kernel, metric, choice), kernel, metric, bits)
-        yield replace(choice, bits=bits), metric.loss(kernel - rounded.reconstruct())
+        rounded = few_bit_chain(cheap_chain(kernel, metric, choice), kernel, metric, levels, coupled=False)
+        yield replace(choice, levels=levels), metric.loss(kernel - rounded.reconstruct())
 
 
 def cheap_chain(kernel: np.ndarray, metric: Metric, choice: Choice) -> Factors:
@@ -273,7 +273,7 @@ def pareto(priced: Sequence[Candidate]) -> tuple[Candidate, ...]:
     kept: list[Candidate] = []
     costs = np.empty((0, 4))
     for candidate in order:
-        few = candidate.choice.bits < 8
+        few = not candidate.choice.is_int8
         own = np.array([candidate.cost.weight_bytes, candidate.cost.file_bytes, candidate.cost.macs, few])
         if candidate.choice.is_dense or not np.any(np.all(costs <= own, axis=1)):
             kept.append(candidate)

@@ -54,7 +54,7 @@ def finetune(model: keras.Model, hook: Finetune, few_bits: Mapping[str, int] = M
     found = {layer.name: layer for layer in kernels(tuned)}
     for name in sorted(few_bits.keys() - found.keys()):
         raise BadInput(
-            f"the fine-tuned model lacks layer '{name}', whose kernel has {few_bits[name]} bits; leave the names as "
+            f"the fine-tuned model lacks layer '{name}', whose kernel has {few_bits[name]} levels; leave the names as "
             "they are."
         )
     for name, mask in zeros.items():

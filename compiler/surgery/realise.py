@@ -67,14 +67,14 @@ def realise(
     if recover and replay.get("recover") is not False:
         from compiler.surgery.distil import distil  # TensorFlow's gradients: only where they are asked for
 
-        fixed = frozenset(name for name, choice in choices.items() if choice.bits != 8)
+        fixed = frozenset(name for name, choice in choices.items() if not choice.is_int8)
         trained = distil(network, knowledge, best, judge, seed=seed, fixed=fixed, advance=advance)
         gates.append(("recover", trained is not best))
         best, divergence = trained, judge(trained)
     equal = {
         name: (equalise(factors, knowledge.metrics[name].sigma), bias)
         for name, (factors, bias) in best.items()
-        if choices[name].bits == 8  # those of fewer bits were equalised before they were rounded
+        if choices[name].is_int8  # those of fewer levels were equalised before they were rounded
     }
     return Realised(best | equal, tuple(gates), divergence)
 

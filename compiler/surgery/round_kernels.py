@@ -32,9 +32,10 @@ from compiler.frontend.graph import Call
 from compiler.frontend.inventory import site_of
 from compiler.frontend.rebuild import rebuild
 from compiler.surgery.streams import Pair, pairs, side
-from compiler.types import FEW_BITS, ConvSite
+from compiler.types import FEW_LEVELS, ConvSite
 
 INPUTS = 128  # means and covariances need no more
+HAIR = 2.0**-12  # of a weight
 ROWS_PER_FEATURE, LEAST_ROWS = 4, 8192  # patches that a covariance of d×d is taken over
 
 
@@ -51,7 +52,7 @@ def round_kernels(
     """(The network with its kernels on the int8 grid, True), or (`model` itself, False) where that gains nothing.
 
     `inputs` and `held_out`: one array (n, …) per model input. `per_tensor_dense`: a Dense has one scale. `few_bits`:
-    layers whose kernels lie on a grid of so many bits and stay there (training may have moved them off: then they are
+    layers whose kernels lie on a grid of so many levels and stay there (training may have moved them off: then they are
     put back). `keep`: a saved plan's decision, taken as it is.
     """
     model = on_few_bits(model, few_bits)
@@ -78,12 +79,12 @@ def round_kernels(
 
 
 def few_bit_layers(model: keras.Model) -> dict[str, int]:
-    """The convolutions whose kernels lie on grids of fewer than eight bits, and of how many."""
+    """The convolutions whose kernels lie on grids of fewer levels than int8, and of how many."""
     found = {}
     for layer in model.layers:
         if type(layer) is keras.layers.Conv2D:
             groups = as_groups(layer.get_weights()[0], layer)
-            held = [bits for bits in FEW_BITS if is_whole(groups / grid_of(groups, largest=largest_step(bits)))]
+            held = [n for n in FEW_LEVELS if is_whole(groups / grid_of(groups, largest=largest_step(n)))]
             if held:
                 found[layer.name] = min(held)
     return found
@@ -95,16 +96,22 @@ def is_whole(steps: np.ndarray) -> bool:
 
 
 def on_few_bits(model: keras.Model, layers: Mapping[str, int]) -> keras.Model:
-    """`model` with the kernels of `layers` on their grids, each weight on its nearest point."""
+    """`model` with the kernels of `layers` on their grids, each weight on its nearest point.
+
+    One of five levels may be ±½ of the largest weight: ±63.5 in int8, which the converter would round either way. A
+    hair more than that is always ±64.
+    """
     if not layers:
         return model
     found = rebuild(model, {})
-    for name, bits in sorted(layers.items()):
+    for name, levels in sorted(layers.items()):
         layer = found.get_layer(name)
         kernel, *bias = layer.get_weights()
         groups = as_groups(kernel, layer)
-        grid = grid_of(groups, largest=largest_step(bits))
-        layer.set_weights([as_kernel(nearest(groups, grid, largest_step(bits)), kernel, layer), *bias])
+        grid = grid_of(groups, largest=largest_step(levels))
+        steps = np.rint(nearest(groups, grid, largest_step(levels)) / grid)
+        hair = np.where(2 * np.abs(steps) == largest_step(levels), 1 + HAIR, 1)
+        layer.set_weights([as_kernel(steps * hair * grid, kernel, layer), *bias])
     return found
 
 

@@ -18,8 +18,10 @@ from compiler.backend.stored_bytes import macs, stored_bytes
 from compiler.backend.targets import TARGETS
 from compiler.backend.targets.c import compose
 from compiler.backend.verify import Kernels, agreement, run
+from compiler.surgery.round_kernels import on_few_bits
 from compiler.tflite import flatbuffer
 from compiler.tflite.nibbles import pack_nibbles, unpack_nibbles
+from compiler.types import FEW_LEVELS
 from tests.tools import XMOS
 
 X = np.random.default_rng(0).normal(size=(32, 6, 6, 5)).astype(np.float32)
@@ -47,6 +49,18 @@ def model() -> keras.Model:
 @pytest.fixture(scope="module")
 def int8(model: keras.Model) -> bytes:
     return quantize(model, X, per_tensor_dense=True)
+
+
+@pytest.mark.parametrize("levels", FEW_LEVELS)
+def test_a_kernel_keeps_its_levels_through_the_converter(model: keras.Model, levels: int) -> None:
+    """Of five levels one is ±63.5 in int8: rounded this way and that it would be two values, and no grid."""
+    few = on_few_bits(model, {"off": levels})
+    tflite = quantize(few, X, per_tensor_dense=True)
+    values = flatbuffer.tensor_array(flatbuffer.read(tflite), kernels_of(tflite)[CHANNELS, 3, 3, CHANNELS])
+    assert values is not None
+    assert len(np.unique(values)) == levels
+    packed = kernels_of(pack_four_bits(tflite))[CHANNELS, 3, 3, CHANNELS]
+    assert packed.type == schema.TensorType.INT4
 
 
 def kernels_of(tflite: bytes) -> dict[tuple[int, ...], schema.TensorT]:

@@ -1,4 +1,4 @@
-"""Kernels of 15 or 7 steps: on a grid that their own largest weight tells, and never worse than nearest rounding."""
+"""Kernels of few levels: on a grid that their own largest weight tells, and never worse than nearest rounding."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from compiler.decompose.fit import fit
 from compiler.decompose.metric import Metric
 from compiler.decompose.round_to_grid import grid_of, nearest
 from compiler.decompose.row_covariance import RowCovariance
-from compiler.types import FEW_BITS, Choice
+from compiler.types import FEW_LEVELS, Choice
 from tests.decompose.cases import seeds
 
 shapes = st.tuples(st.sampled_from([1, 3]), st.sampled_from([1, 3]), st.integers(1, 5), st.integers(1, 6))
@@ -30,12 +30,12 @@ def case(shape: tuple[int, int, int, int], seed: int) -> tuple[np.ndarray, Metri
     return kernel, Metric(sigma, np.eye(shape[3], dtype=np.float32)), rows
 
 
-@given(shapes, seeds, st.sampled_from(FEW_BITS))
+@given(shapes, seeds, st.sampled_from(FEW_LEVELS))
 @settings(max_examples=80, deadline=None)
-def test_on_its_grid_and_never_worse_than_nearest(shape: tuple[int, int, int, int], seed: int, bits: int) -> None:
-    largest = largest_step(bits)
+def test_on_its_grid_and_never_worse_than_nearest(shape: tuple[int, int, int, int], seed: int, levels: int) -> None:
+    largest = largest_step(levels)
     kernel, metric, _ = case(shape, seed)
-    rounded = few_bits(kernel, metric, bits)
+    rounded = few_bits(kernel, metric, levels)
     groups = rounded.reshape(1, -1, shape[3])
     whole = groups / grid_of(groups, largest=largest)
     np.testing.assert_allclose(whole, np.rint(whole), atol=1e-3)  # the largest weight of a channel tells its grid
@@ -46,30 +46,30 @@ def test_on_its_grid_and_never_worse_than_nearest(shape: tuple[int, int, int, in
     assert metric.loss(rounded - kernel) <= metric.loss(plain - kernel) * (1 + 1e-3) + 1e-9
 
 
-@pytest.mark.parametrize("bits", FEW_BITS)
-def test_inputs_and_clipping_pay(bits: int) -> None:
-    largest = largest_step(bits)
+@pytest.mark.parametrize("levels", FEW_LEVELS)
+def test_inputs_and_clipping_pay(levels: int) -> None:
+    largest = largest_step(levels)
     kernel, metric, _ = case((3, 3, 8, 16), 0)
     flat = kernel.reshape(1, -1, 16)
     plain = nearest(flat, grid_of(flat, largest=largest), largest).reshape(kernel.shape)
-    assert metric.loss(few_bits(kernel, metric, bits) - kernel) < 0.5 * metric.loss(plain - kernel)
+    assert metric.loss(few_bits(kernel, metric, levels) - kernel) < 0.5 * metric.loss(plain - kernel)
 
 
 def test_a_wide_layer_never_forms_its_covariance(monkeypatch: pytest.MonkeyPatch) -> None:
     kernel, metric, rows = case((3, 3, 5, 4), 1)
     monkeypatch.setattr("compiler.decompose.few_bits.round_to_grid", lambda *_, **__: pytest.fail("formed d×d"))
-    wide = few_bits(kernel, Metric(RowCovariance(rows), metric.gamma), 4)
+    wide = few_bits(kernel, Metric(RowCovariance(rows), metric.gamma), 15)
     groups = wide.reshape(1, -1, 4)
-    whole = groups / grid_of(groups, largest=largest_step(4))
+    whole = groups / grid_of(groups, largest=largest_step(15))
     np.testing.assert_allclose(whole, np.rint(whole), atol=1e-3)
 
 
-@pytest.mark.parametrize("bits", FEW_BITS)
-def test_a_fit_rounds_what_it_is_given(bits: int) -> None:
+@pytest.mark.parametrize("levels", FEW_LEVELS)
+def test_a_fit_rounds_what_it_is_given(levels: int) -> None:
     kernel, metric, _ = case((3, 3, 4, 6), 2)
-    factors = fit(kernel, metric, Choice(bits=bits))
+    factors = fit(kernel, metric, Choice(levels=levels))
     assert [role for role, _ in factors.chain] == ["core"]
-    assert np.array_equal(factors.reconstruct(), few_bits(kernel, metric, bits))
+    assert np.array_equal(factors.reconstruct(), few_bits(kernel, metric, levels))
 
 
 @pytest.mark.parametrize("choice", [Choice("tucker2", (5, 9)), Choice("tucker2", (8, 9)), Choice("tucker2", (5, 12))])
@@ -78,16 +78,16 @@ def test_a_chain_is_rounded_factor_by_factor(choice: Choice) -> None:
     kernel, metric, _ = case((3, 3, 8, 12), 3)
     kernel[..., -1] = kernel[..., 0]
     whole = fit(kernel, metric, choice)
-    chain = few_bit_chain(whole, kernel, metric, 4)
+    chain = few_bit_chain(whole, kernel, metric, 15)
     assert [role for role, _ in chain.chain] == [role for role, _ in whole.chain]
     for _, factor in chain.chain:
         flat = factor.reshape(1, -1, factor.shape[-1])
-        steps = flat / grid_of(flat, largest=largest_step(4))
+        steps = flat / grid_of(flat, largest=largest_step(15))
         np.testing.assert_allclose(steps, np.rint(steps), atol=1e-3)
     alone = []
     for role, factor in whole.chain:
         flat = factor.reshape(-1, factor.shape[-1])
-        alone.append((role, on_grid(flat, np.eye(len(flat), dtype=np.float32), 4).reshape(factor.shape)))
+        alone.append((role, on_grid(flat, np.eye(len(flat), dtype=np.float32), None, 15).reshape(factor.shape)))
     apart = metric.loss(kernel - Factors(tuple(alone)).reconstruct())
     cut = metric.loss(kernel - whole.reconstruct())  # what the ranks lose before anything is rounded
     assert metric.loss(kernel - chain.reconstruct()) - cut < 0.8 * (apart - cut)
@@ -110,7 +110,9 @@ def test_features_that_are_one_and_the_same_are_solved_for(dtype: type) -> None:
 def test_an_svd_is_rounded_likewise() -> None:
     kernel, metric, _ = case((1, 1, 16, 12), 4)
     whole = fit(kernel, metric, Choice("svd", (6,)))
-    flat = [(role, on_grid(f[0, 0], np.eye(f.shape[2], dtype=np.float32), 4)[None, None]) for role, f in whole.chain]
+    flat = [
+        (role, on_grid(f[0, 0], np.eye(f.shape[2], dtype=np.float32), None, 15)[None, None]) for role, f in whole.chain
+    ]
     apart = metric.loss(kernel - Factors(tuple(flat)).reconstruct())
     cut = metric.loss(kernel - whole.reconstruct())
-    assert metric.loss(kernel - few_bit_chain(whole, kernel, metric, 4).reconstruct()) - cut < 0.8 * (apart - cut)
+    assert metric.loss(kernel - few_bit_chain(whole, kernel, metric, 15).reconstruct()) - cut < 0.8 * (apart - cut)

@@ -177,4 +177,4 @@ def test_points(share: float, text: str) -> None:
 def test_a_layer_of_four_bits_says_so(result: Result) -> None:
     layer = next(layer for layer in result.layers if layer.name == "logits")
     assert becomes(layer) == "dense"
-    assert becomes(replace(layer, bits=4)) == "dense, 4 bits"
+    assert becomes(replace(layer, levels=15)) == "dense, 15 levels"

@@ -24,7 +24,7 @@ choices = st.builds(
     structure=st.sampled_from([None, "unstructured", "filter", "channel", "block"]),
     block=st.sampled_from([None, (4, 4), (1, 2)]),
     kept=st.integers(0, 10**6),
-    bits=st.sampled_from([4, 8]),
+    levels=st.sampled_from([3, 15, 255]),
 )
 plans = st.builds(
     Plan,
@@ -119,6 +119,6 @@ def test_another_schema_is_refused(tmp_path: Path) -> None:
 def test_a_plan_from_before_there_were_other_bits_is_read(tmp_path: Path) -> None:
     content = json.loads(plan_json(PLAN))
     for entry in content["choices"]:
-        del entry["bits"]
+        del entry["levels"]
     (tmp_path / "old.plan.json").write_text(json.dumps(content))
     assert read_plan(tmp_path / "old.plan.json") == PLAN

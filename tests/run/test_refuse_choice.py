@@ -17,8 +17,8 @@ POINT = ConvSite("logits", "dense", (1, 1), 12, 10)
     [
         (CONV, DENSE),
         (CONV, Choice("tucker2", (8, 12))),
-        (CONV, Choice(bits=4)),
-        (CONV, Choice("tucker2", (4, 6), bits=4)),
+        (CONV, Choice(levels=15)),
+        (CONV, Choice("tucker2", (4, 6), levels=15)),
         (CONV, Choice("tucker4", (8, 24, 12), "block", (4, 4), 54)),
         (CONV, Choice("none", (), "unstructured", None, 864)),
         (POINT, Choice("svd", (10,), "filter", None, 3)),
@@ -47,9 +47,13 @@ def test_what_fits_is_let_through(site: ConvSite, choice: Choice) -> None:
         (CONV, Choice("none", (), "block", None, 3), "none and 3 kept of block"),
         (CONV, Choice("none", (), "block", (0, 4), 3), "none and 3 kept of block"),
         (CONV, Choice("dense", (), None, (4, 4)), "dense"),
-        (CONV, Choice(bits=2), "dense in 2 bits"),
-        (CONV, Choice("tucker4", (4, 12, 12), bits=4), "tucker4 of ranks 4,12,12 in 4 bits"),
-        (CONV, Choice("tucker2", (4, 4), "filter", None, 3, 4), "tucker2 of ranks 4,4 and 3 kept of filter in 4 bits"),
+        (CONV, Choice(levels=2), "dense in 2 levels"),
+        (CONV, Choice("tucker4", (4, 12, 12), levels=15), "tucker4 of ranks 4,12,12 in 15 levels"),
+        (
+            CONV,
+            Choice("tucker2", (4, 4), "filter", None, 3, 15),
+            "tucker2 of ranks 4,4 and 3 kept of filter in 15 levels",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused(site: ConvSite, choice: Choice, asked: str) -> None:

@@ -127,24 +127,24 @@ def test_moments_of_a_depthwise_layer_are_those_of_each_channel() -> None:
 
 
 def test_layers_of_few_bits_are_found_by_their_grids() -> None:
-    asked = {"shared": 3, "conv": 4}
+    asked = {"shared": 7, "conv": 15}
     assert few_bit_layers(network()) == {}
     assert few_bit_layers(on_few_bits(network(), asked)) == asked
 
 
-@pytest.mark.parametrize("bits", [4, 3])
+@pytest.mark.parametrize("levels", [15, 11, 3])
 @pytest.mark.parametrize("keep", [True, False])
-def test_kernels_of_few_bits_stay_on_their_grid(x: np.ndarray, keep: bool, bits: int) -> None:
+def test_kernels_of_few_bits_stay_on_their_grid(x: np.ndarray, keep: bool, levels: int) -> None:
     model = network()
     rounded, _ = round_kernels(
-        model, [x], [x[:8]], per_tensor_dense=False, seed=0, few_bits={"shared": bits}, keep=keep
+        model, [x], [x[:8]], per_tensor_dense=False, seed=0, few_bits={"shared": levels}, keep=keep
     )
     for name, on_grid in (("shared", True), ("conv", False)):
         groups = as_groups(rounded.get_layer(name).get_weights()[0], rounded.get_layer(name))
-        whole = groups / grid_of(groups, largest=largest_step(bits))
+        whole = groups / grid_of(groups, largest=largest_step(levels))
         assert np.allclose(whole, np.rint(whole), atol=1e-3) is on_grid
     again, _ = round_kernels(
-        rounded, [x], [x[:8]], per_tensor_dense=False, seed=0, few_bits={"shared": bits}, keep=True
+        rounded, [x], [x[:8]], per_tensor_dense=False, seed=0, few_bits={"shared": levels}, keep=True
     )
     np.testing.assert_allclose(
         again.get_layer("shared").get_weights()[0], rounded.get_layer("shared").get_weights()[0], rtol=1e-6

@@ -58,7 +58,7 @@ def test_rows_are_every_combination_once(asked: Options) -> None:
 
 def test_a_row_is_named_for_its_bits(asked: Options) -> None:
     assert "-w4a8-mobile" in name_of(replace(asked, weight_bits=4))
-    assert "-w3a8-c" in name_of(replace(asked, target="c"))
+    assert "-w2a8-c" in name_of(replace(asked, target="c"))
     assert "-w8a8-c" in name_of(replace(asked, target="c", weight_bits=8))
     assert key_of_row(replace(asked, weight_bits=4)) != key_of_row(asked)
 

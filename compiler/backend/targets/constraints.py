@@ -5,10 +5,11 @@ A rule returns None where a choice keeps it, else what is wrong and the nearest 
 
 from __future__ import annotations
 
-from compiler.types import Choice, ConvSite
+from compiler.types import INT8_LEVELS, Choice, ConvSite
 
 GRID = 4
 IN_FEW_BITS = ("dense", "svd", "tucker2")
+FOUR_BITS = 15  # levels of TFLite's symmetric INT4
 RANK_NAMES = {"svd": ("r",), "tucker2": ("r_in", "r_out"), "tucker4": ("r_in", "r_mid", "r_out")}
 
 
@@ -51,31 +52,32 @@ def dense_layer_is_not_stored_sparse(site: ConvSite, choice: Choice) -> str | No
 
 def weights_have_eight_bits(site: ConvSite, choice: Choice) -> str | None:
     """Kernels have to be int8: the target's tool does not take fewer bits a weight."""
-    if choice.bits == 8:
+    if choice.is_int8:
         return None
-    others = "mobile, cortex_m, ethos_u or c" if choice.bits == 4 else "ethos_u or c"
-    return f"Layer '{site.name}' asks for {choice.bits} bits: use 8, or --target {others}."
+    others = "mobile, cortex_m, ethos_u or c" if choice.levels == FOUR_BITS else "ethos_u or c"
+    return f"Layer '{site.name}' asks for weights of {choice.levels} levels: use 255, or --target {others}."
 
 
 def weights_have_eight_or_four_bits(site: ConvSite, choice: Choice) -> str | None:
     """Kernels have eight or four bits a weight: the TFLite format stores nothing between."""
-    if choice.bits in (8, 4):
+    if choice.levels in (INT8_LEVELS, FOUR_BITS):
         return None
-    return f"Layer '{site.name}' asks for {choice.bits} bits: use 4, or --target ethos_u or c."
+    return f"Layer '{site.name}' asks for weights of {choice.levels} levels: use 15, or --target ethos_u or c."
 
 
 def few_bits_are_of_convolutions(site: ConvSite, choice: Choice) -> str | None:
     """Fewer than eight bits a weight are for convolutions, whole or in a chain of 1×1, k×k and 1×1, without a sparse
     branch, that are called once: LiteRT and TFLite Micro expand such kernels of CONV_2D, Vela and the emitted C code
     them."""
-    if choice.bits == 8:
+    if choice.is_int8:
         return None
+    asks = f"asks for weights of {choice.levels} levels: use 255."
     if site.calls > 1:
-        return f"Layer '{site.name}' is shared by {site.calls} calls and asks for {choice.bits} bits: use 8."
+        return f"Layer '{site.name}' is shared by {site.calls} calls and {asks}"
     if site.kind == "conv" and choice.structure is None and choice.chain in IN_FEW_BITS:
         return None
     branch = "" if choice.structure is None else f" with {choice.structure}"
-    return f"Layer '{site.name}' ({site.kind}, {choice.chain}{branch}) asks for {choice.bits} bits: use 8."
+    return f"Layer '{site.name}' ({site.kind}, {choice.chain}{branch}) {asks}"
 
 
 def nearest(value: int) -> str:

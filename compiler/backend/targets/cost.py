@@ -29,7 +29,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from compiler.types import Choice, ConvSite
+from compiler.types import INT8_LEVELS, Choice, ConvSite
 
 BIAS_BYTES = 4  # int32
 INDEX_BYTES = 4  # int32 indices of GATHER
@@ -48,7 +48,7 @@ class Emitted:
     kept         number of stored groups when the kernel has zeros that matter to its price, else None.
     kind         "conv" (CONV_2D) or "dense" (FULLY_CONNECTED).
     encoded      bytes of the kernel in TFLite's smallest sparse encoding where they are known, else 0.
-    bits         of a stored weight.
+    levels       values that a stored weight can have.
     """
 
     role: str
@@ -60,7 +60,7 @@ class Emitted:
     kept: int | None = None
     kind: str = "conv"
     encoded: int = 0
-    bits: int = 8
+    levels: int = 255
 
     @property
     def weights(self) -> int:
@@ -70,6 +70,11 @@ class Emitted:
     def kernel_bytes(self) -> int:
         """Of the kernel stored dense."""
         return -(-self.weights * self.bits // 8)
+
+    @property
+    def bits(self) -> int:
+        """Of a stored weight in TFLite: those of INT8 or of INT4."""
+        return 8 if self.levels == INT8_LEVELS else 4
 
     @property
     def bias_bytes(self) -> int:
@@ -155,8 +160,8 @@ def chain_of(site: ConvSite, choice: Choice) -> tuple[Emitted, ...]:
     emitted = tuple(
         Emitted(role, k, p, own if i == last else zero, kind=site.kind) for i, (role, k, p) in enumerate(factors)
     )
-    if choice.bits != 8:
-        return tuple(replace(e, bits=choice.bits) for e in emitted)
+    if not choice.is_int8:
+        return tuple(replace(e, levels=choice.levels) for e in emitted)
     if choice.chain == "dense" and site.zeros:
         kept = site.weights - site.zeros
         return (replace(emitted[0], structure="unstructured", kept=kept, encoded=site.encoded),)

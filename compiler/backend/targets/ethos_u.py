@@ -50,7 +50,7 @@ BRICK = 16  # channels of a brick of a feature map
 STAGED_POSITIONS = 64
 RECORD_BYTES = 10  # bias, scale and shift of an output channel
 BYTES_PER_VALUE = 0.944  # of a coded non-zero weight
-PALETTE_BITS = {4: 3.8, 3: 2.95}  # of a coded weight on a grid of 15 or 7 steps: 3.75 to 3.9, 2.9 to 3.0 seen
+PALETTE_BITS = {15: 3.8, 11: 3.35, 7: 2.95, 5: 2.45, 3: 1.6}  # of a coded weight of so many levels, at most
 PADDED_BITS = 0.5  # 0.2 where many channels are padded, 0.6 where few are
 PALETTE_BYTES = 64  # and where the stream is cut
 
@@ -73,7 +73,7 @@ class EthosU(Target):
     )
     per_tensor_dense: ClassVar[bool] = True
     packs_four_bits: ClassVar[bool] = False  # Vela knows int8 only, and sees by itself that values are few
-    weight_bits: ClassVar[int] = 3  # coded in flash, decoded on their way to the NPU
+    weight_bits: ClassVar[int] = 2  # coded in flash, decoded on their way to the NPU
     is_tflite: ClassVar[bool] = False
     io: ClassVar[tuple[str, ...]] = ("int8", "uint8")  # Vela leaves conversions of float to the CPU
     conv_file_bytes: ClassVar[int] = 100  # commands
@@ -92,8 +92,8 @@ class EthosU(Target):
         """Estimate of the coded kernel, and the bias and scale records."""
         k_h, k_w, c_in, c_out = emitted.kernel
         padded = k_h * k_w * round_up(c_in, IFM_DEPTH) * round_up(c_out, DEPTH)
-        if emitted.bits in PALETTE_BITS:
-            bits = emitted.weights * PALETTE_BITS[emitted.bits] + (padded - emitted.weights) * PADDED_BITS
+        if emitted.levels in PALETTE_BITS:
+            bits = emitted.weights * PALETTE_BITS[emitted.levels] + (padded - emitted.weights) * PADDED_BITS
             return math.ceil(bits / 8) + PALETTE_BYTES + RECORD_BYTES * c_out
         group = 1 if emitted.block is None else emitted.block[0] * emitted.block[1]
         nonzero = emitted.weights if emitted.kept is None else min(emitted.weights, emitted.kept * group)

@@ -50,7 +50,13 @@ from kernels.reference.coded import READ_AHEAD as BEHIND_CODES
 
 FACTOR_BYTES = 2  # for each output channel, of short scales
 DENSE_FACTOR_BYTES = 9  # int64 and uint8
-CODED_BITS = {4: 3.6, 3: 2.6}  # of a weight in its code, as was seen on trained networks: 3.4 to 3.7, 2.5 to 2.6
+CODED_BITS = {
+    15: 3.6,
+    11: 3.2,
+    7: 2.6,
+    5: 2.2,
+    3: 1.6,
+}  # of a weight of so many levels, coded, as trained networks have it
 BOARD = "cortex-m4"
 CORTEX_M4_C = Processor(
     "instructions",
@@ -99,7 +105,7 @@ class PlainC(Target):
     streams: ClassVar[bool] = True
     is_tflite: ClassVar[bool] = False
     is_source: ClassVar[bool] = True
-    weight_bits: ClassVar[int] = 3  # decoded as they are read
+    weight_bits: ClassVar[int] = 2  # decoded as they are read
     counted: ClassVar[str] = "constants in flash"  # the .tflite is not flashed, and source has no size that counts
     selection_file_bytes: ClassVar[int] = 0  # indices, and the geometry of a PAD
     add_file_bytes: ClassVar[int] = 44  # add_params and, in a stream, stream_stage
@@ -122,13 +128,13 @@ class PlainC(Target):
         step of few bits is a coarser unit."""
         if emitted.kind == "dense":
             return BIAS_BYTES
-        return 2 if emitted.bits in CODED_BITS else 3
+        return 2 if emitted.levels in CODED_BITS else 3
 
     @staticmethod
     def kernel_bytes(emitted: Convolution) -> int:
         """Bytes of one kernel, with the bits that say where its weights are."""
-        if emitted.bits in CODED_BITS:
-            return LENGTHS_BYTES + math.ceil(emitted.weights * CODED_BITS[emitted.bits] / 8) + BEHIND_CODES
+        if emitted.levels in CODED_BITS:
+            return LENGTHS_BYTES + math.ceil(emitted.weights * CODED_BITS[emitted.levels] / 8) + BEHIND_CODES
         if emitted.kept is None or emitted.structure is None or emitted.kind == "dense":
             return emitted.weights
         b_in, b_out = emitted.block or (1, 1)

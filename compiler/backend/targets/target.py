@@ -36,7 +36,7 @@ from compiler.backend.targets.tool import missing
 from compiler.backend.verify import Kernels
 from compiler.errors import BadInput, UnsupportedLayer
 from compiler.result import TargetFigures
-from compiler.types import DENSE, FEW_BITS, Choice, ConvSite, Cost
+from compiler.types import DENSE, FEW_LEVELS, INT8_LEVELS, Choice, ConvSite, Cost
 
 Constraint = Callable[[ConvSite, Choice], str | None]
 """A rule of a target. Its docstring is the sentence that users read; it returns None where a choice keeps it, else
@@ -126,11 +126,12 @@ class Target(ABC):
     @property
     def held_bits(self) -> tuple[int, ...]:
         """Of a weight, the numbers of bits that the target runs convolutions of, 8 first."""
-        return tuple(bits for bits in (8, *FEW_BITS) if self.breaks(ANY_SITE, Choice(bits=bits)) is None)
+        held = [levels for levels in (INT8_LEVELS, *FEW_LEVELS) if self.breaks(ANY_SITE, Choice(levels=levels)) is None]
+        return tuple(dict.fromkeys(levels.bit_length() for levels in held))
 
     def refuse_bits(self, bits: int) -> None:
         """Raise BadInput with the reason unless the target runs convolutions of so many bits a weight."""
-        broken = self.breaks(ANY_SITE, Choice(bits=bits))
+        broken = self.breaks(ANY_SITE, Choice(levels=2**bits - 1))
         if broken is not None:
             held = " or ".join(map(str, self.held_bits))
             raise BadInput(f"--weight_bits {bits}: target {self.name}: {sentence(broken[0])} Use {held}.")

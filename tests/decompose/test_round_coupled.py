@@ -1,0 +1,63 @@
+"""Rounding with Γ in view: on the same grid, never worse, and better where channels are correlated."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from compiler.decompose.few_bits import best_scale
+from compiler.decompose.round_coupled import loss, round_coupled
+from compiler.decompose.round_to_grid import round_to_grid
+from tests.decompose.cases import seeds
+
+
+def case(d: int, c: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(kernel, Σ, Γ): correlated inputs, and outputs that only a few directions of matter, as few classes have it."""
+    random = np.random.default_rng(seed)
+    rows = random.normal(size=(4 * d, d)) @ random.normal(size=(d, d))
+    slopes = random.normal(size=(c, max(1, c // 3)))
+    gamma = slopes @ slopes.T
+    damping = 1e-3 * np.trace(gamma) / c * np.eye(c)
+    return random.standard_t(3, size=(d, c)), rows.T @ rows / len(rows) + 1e-3 * np.eye(d), gamma + damping
+
+
+@given(st.integers(1, 12), st.integers(1, 20), seeds, st.sampled_from([7, 3, 1]))
+@settings(max_examples=60, deadline=None)
+def test_on_the_same_grid_and_never_worse(d: int, c: int, seed: int, largest: int) -> None:
+    kernel, sigma, gamma = case(d, c, seed)
+    kernel[:, 0] = 0
+    scale = best_scale(kernel[None], sigma, largest)
+    alone = round_to_grid(kernel[None], sigma[None], scale, largest=largest)[0]
+    coupled = round_coupled(kernel, alone, sigma, gamma, scale[0], largest)
+    assert loss(coupled - kernel, sigma, gamma) <= loss(alone - kernel, sigma, gamma)
+    steps = coupled / scale[0]
+    np.testing.assert_allclose(steps, np.rint(steps), atol=1e-6)
+    reached = np.abs(steps).max(axis=0)
+    assert np.all(np.isclose(reached, largest) | (np.abs(kernel).max(axis=0) == 0))  # which tells the grid again
+    assert not coupled[:, 0].any()
+
+
+def test_correlated_channels_make_up_for_each_other() -> None:
+    kernel, sigma, gamma = case(72, 32, 0)
+    scale = best_scale(kernel[None], sigma, 3)
+    alone = round_to_grid(kernel[None], sigma[None], scale, largest=3)[0]
+    coupled = round_coupled(kernel, alone, sigma, gamma, scale[0], 3)
+    assert loss(coupled - kernel, sigma, gamma) < 0.8 * loss(alone - kernel, sigma, gamma)
+
+
+def test_channels_that_are_apart_are_left_alone() -> None:
+    kernel, sigma, _ = case(40, 24, 1)
+    scale = best_scale(kernel[None], sigma, 3)
+    alone = round_to_grid(kernel[None], sigma[None], scale, largest=3, sweeps=50)[0]
+    assert np.array_equal(round_coupled(kernel, alone, sigma, np.eye(24), scale[0], 3), alone)
+
+
+def test_a_clipped_weight_may_come_back() -> None:
+    """Of two weights beyond the grid one tells it, the other goes where the first's error asks it to."""
+    kernel, sigma = np.array([[4.0], [1.6]]), np.array([[1.0, 0.99], [0.99, 1.0]])
+    rounded = round_to_grid(kernel[None], sigma[None], np.ones((1, 1, 1)), largest=1)[0]
+    assert rounded.tolist() == [[1.0], [1.0]]
+    kernel = np.array([[1.6], [-1.0]])
+    rounded = round_to_grid(kernel[None], sigma[None], np.ones((1, 1, 1)), largest=1)[0]
+    assert rounded.tolist() == [[1.0], [0.0]]
