@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from compiler.decompose.factors import Factors
 from compiler.decompose.few_bits import few_bit_chain, few_bits, largest_step, on_grid, solve
 from compiler.decompose.fit import fit
-from compiler.decompose.metric import Metric
+from compiler.decompose.metric import Metric, damped
 from compiler.decompose.round_to_grid import grid_of, nearest
 from compiler.decompose.row_covariance import RowCovariance
 from compiler.types import FEW_LEVELS, Choice
@@ -53,6 +55,22 @@ def test_inputs_and_clipping_pay(levels: int) -> None:
     flat = kernel.reshape(1, -1, 16)
     plain = nearest(flat, grid_of(flat, largest=largest), largest).reshape(kernel.shape)
     assert metric.loss(few_bits(kernel, metric, levels) - kernel) < 0.5 * metric.loss(plain - kernel)
+
+
+@pytest.mark.parametrize("choice", [Choice(levels=7), Choice("tucker2", (5, 9), levels=7)])
+def test_what_the_logits_feel_pays(choice: Choice) -> None:
+    """Outputs that are heard together are rounded together, of a whole kernel and of a chain's last factor."""
+    kernel, metric, _ = case((3, 3, 8, 16), 5)
+    slopes = np.random.default_rng(0).normal(size=(16, 4)).astype(np.float32)
+    metric = Metric(metric.sigma, damped(slopes @ slopes.T))
+    if choice.chain == "dense":
+        found = [few_bits(kernel, metric, 7, coupled=coupled) for coupled in (False, True)]
+    else:
+        whole = fit(kernel, metric, replace(choice, levels=255))
+        found = [few_bit_chain(whole, kernel, metric, 7, coupled=coupled).reconstruct() for coupled in (False, True)]
+    assert np.array_equal(fit(kernel, metric, choice).reconstruct(), found[1])
+    apart, coupled = (metric.loss(rounded - kernel) for rounded in found)
+    assert coupled < 0.95 * apart
 
 
 def test_a_wide_layer_never_forms_its_covariance(monkeypatch: pytest.MonkeyPatch) -> None:
