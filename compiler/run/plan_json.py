@@ -9,7 +9,7 @@ from typing import Any
 
 from compiler.errors import BadInput
 from compiler.run.fits import misfit
-from compiler.types import INT8_LEVELS, SCHEMA_VERSION, Choice, Plan
+from compiler.types import SCHEMA_VERSION, Choice, Plan
 
 
 def plan_json(plan: Plan) -> str:
@@ -60,5 +60,5 @@ def choice_of(entry: dict[str, Any]) -> Choice:
         structure=entry["structure"],
         block=tuple(block) if block else None,
         kept=entry["kept"],
-        levels=entry.get("levels", INT8_LEVELS),  # plans were written before there were others
+        levels=entry.get("levels", 2 ** entry.get("bits", 8) - 1),  # plans told bits, and before that nothing
     )

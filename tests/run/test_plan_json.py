@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -116,9 +116,12 @@ def test_another_schema_is_refused(tmp_path: Path) -> None:
         read_plan(path)
 
 
-def test_a_plan_from_before_there_were_other_bits_is_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("bits", "levels"), [({}, 255), ({"bits": 8}, 255), ({"bits": 4}, 15), ({"bits": 3}, 7)])
+def test_a_plan_from_before_there_were_levels_is_read(tmp_path: Path, bits: dict[str, int], levels: int) -> None:
     content = json.loads(plan_json(PLAN))
     for entry in content["choices"]:
         del entry["levels"]
+        entry.update(bits)
     (tmp_path / "old.plan.json").write_text(json.dumps(content))
-    assert read_plan(tmp_path / "old.plan.json") == PLAN
+    choices = tuple((name, replace(choice, levels=levels)) for name, choice in PLAN.choices)
+    assert read_plan(tmp_path / "old.plan.json") == replace(PLAN, choices=choices)
