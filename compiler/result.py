@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from compiler.details import Details
-from compiler.types import SCHEMA_VERSION, Choice, ConvSite, Cost, LeftAlone
+from compiler.types import INT8_LEVELS, SCHEMA_VERSION, Choice, ConvSite, Cost, LeftAlone
 
 TIERS = ("measured", "bounded", "estimated")
 CLOCK = 0.05  # of a time read off a clock: what two runs of one file may differ by
@@ -46,7 +46,7 @@ class LayerReport:
     macs_after: int | None = None
     predicted_loss: float | None = None  # nats
     reason: str | None = None  # why it was left
-    levels: int = 255  # values that a stored weight can have
+    levels: int = INT8_LEVELS  # values that a stored weight can have
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,7 +109,7 @@ class Choice:
     structure: str | None = None
     block: tuple[int, int] | None = None
     kept: int = 0
-    levels: int = 255
+    levels: int = INT8_LEVELS
 
     @property
     def is_dense(self) -> bool:

@@ -5,10 +5,10 @@
     2N + 1 levels: the lowest value of two's complement is left out, as TFLite's symmetric int8 leaves out −128
 
 Rounding to so few is where the inputs' covariance pays most (`round_to_grid`), and then the outputs' curvature
-(`round_coupled`). The scale that the largest weight
-asks for is rarely the best: clipping a few weights makes the steps finer for all others. So a few clipped grids are
-tried for each channel, by nearest rounding, and the best is descended on. Source of the clipping: Banner, Nahshan &
-Soudry, "Post training 4-bit quantization of convolutional networks for rapid-deployment", 2019.
+(`round_coupled`). The scale that the largest weight asks for is rarely the best: clipping a few weights makes the steps
+finer for all others. So a few clipped grids are tried for each channel, by nearest rounding, and the best is descended
+on. Source of the clipping: Banner, Nahshan & Soudry, "Post training 4-bit quantization of convolutional networks for
+rapid-deployment", 2019.
 
 A chain K ≈ U G V is rounded in order, each factor the least squares optimum behind those that are rounded already:
 
@@ -113,11 +113,12 @@ def on_grid(kernel: np.ndarray, sigma: np.ndarray | RowCovariance, gamma: np.nda
     return rounded if gamma is None else round_coupled(kernel, rounded, sigma, gamma, scale[0], largest)
 
 
-def best_scale(groups: np.ndarray, sigma: np.ndarray | RowCovariance, largest: int) -> np.ndarray:
-    """s (1, 1, c) of a kernel (1, d, c): of the clipped grids, the one that nearest rounding loses least on."""
+def best_scale(groups: np.ndarray, sigma: np.ndarray | RowCovariance | None, largest: int) -> np.ndarray:
+    """s (1, 1, c) of a kernel (1, d, c): of the clipped grids, the one that nearest rounding loses least on, by the
+    weights' own error where no `sigma` is given."""
     widest = grid_of(groups, largest=largest)
     errors = []
     for share in CLIPPED:
         change = (nearest(groups, share * widest, largest) - groups)[0]
-        errors.append(np.sum(change * (sigma @ change), axis=0))
+        errors.append(np.sum(change * (change if sigma is None else sigma @ change), axis=0))
     return np.asarray(CLIPPED, groups.dtype)[np.argmin(errors, axis=0)] * widest

@@ -45,7 +45,7 @@ def fit(kernel: np.ndarray, metric: Metric, choice: Choice, alternations: int | 
 
 
 def fit_chain(kernel: np.ndarray, metric: Metric, choice: Choice) -> Factors:
-    """The chain alone, on grids of few bits where `choice` asks for them; "dense" is the kernel itself."""
+    """The chain alone, on grids of few levels where `choice` asks for them; "dense" is the kernel itself."""
     if choice.chain == "dense":
         return Factors((("core", kernel if choice.is_int8 else few_bits(kernel, metric, choice.levels)),))
     factors = DECOMPOSITIONS[choice.chain](kernel, metric, *choice.ranks)

@@ -3,16 +3,19 @@
     minimise ½ tr(Γ Δᵀ Σ Δ),   Δ = N diag(s) − W        over steps N and scales s
 
 `round_to_grid` takes each column of W alone, as if Γ were diagonal. Here groups J of columns take turns. While all
-others, K, stand still, the best that real values could do is
+others stand still, the best that real values could do is
 
-    W_J − Δ_K Γ_KJ Γ_JJ⁻¹
+    Ŵ_J − Δ Γ_·J Γ_JJ⁻¹                                  Ŵ = N diag(s)
 
-and J descends again, to a grid point near that. Then the steps stand still, and the best scales are those of a least
-squares problem with one unknown a channel,
+and J descends again, to a grid point near that. It moves by D if that changes the loss by less than nothing:
+
+    tr(Dᵀ (ΣΔ) Γ_·J) + ½ tr(Γ_JJ Dᵀ Σ D)
+
+Then the steps stand still, and the best scales are those of a least squares problem with one unknown a channel,
 
     (Γ ∘ NᵀΣN) s = diag(NᵀΣWΓ)                          ∘ elementwise
 
-and both go round again. What would raise the loss is not taken. Block coordinate descent in the metric of `metric.py`.
+and both go round again. Block coordinate descent in the metric of `metric.py`.
 """
 
 from __future__ import annotations
@@ -43,44 +46,39 @@ def take_turns(
     kernel: np.ndarray, rounded: np.ndarray, sigma: np.ndarray, gamma: np.ndarray, scale: np.ndarray, largest: int
 ) -> np.ndarray:
     """A better point on the same grid, or `rounded` itself."""
-    lowest, result = loss(rounded - kernel, sigma, gamma), rounded
+    result = rounded.copy()
+    mapped = sigma @ (result - kernel)
     columns = np.arange(kernel.shape[1])
     for turn in range(min(GROUPS, len(columns))):
         own = columns % GROUPS == turn
-        change = (result - kernel)[:, ~own] @ gamma[np.ix_(~own, own)]
-        wish = kernel[:, own] - scipy.linalg.solve(gamma[np.ix_(own, own)], change.T, assume_a="pos").T
+        among = gamma[np.ix_(own, own)]
+        pull = (result - kernel) @ gamma[:, own]
+        wish = result[:, own] - scipy.linalg.solve(among, pull.T, assume_a="pos").T
         wish = np.where(kernel[:, own] != 0, wish, 0).astype(kernel.dtype)
-        tried = result.copy()
-        tried[:, own] = round_to_grid(
-            wish[None], sigma[None], scale[None, :, own], largest=largest, sweeps=SWEEPS, start=result[None, :, own]
-        )[0]
-        now = loss(tried - kernel, sigma, gamma)
-        if now < lowest:
-            lowest, result = now, tried
+        start = result[None, :, own]
+        tried = round_to_grid(wish[None], sigma[None], scale[None, :, own], largest=largest, sweeps=SWEEPS, start=start)
+        move = tried[0] - result[:, own]
+        moved = sigma @ move
+        if np.sum(move * (mapped @ gamma[:, own])) + 0.5 * np.sum(moved * (move @ among)) < 0:
+            result[:, own] = tried[0]
+            mapped[:, own] += moved
     return result
 
 
 def rescale(
     kernel: np.ndarray, rounded: np.ndarray, sigma: np.ndarray, gamma: np.ndarray, scale: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(The same steps at the scales that are best for them, those scales), or `rounded` and `scale` themselves."""
+    """(The same steps at the scales that are best for them, those scales), or `rounded` and `scale` themselves where
+    a scale would be negative."""
     steps = np.rint(rounded / scale)
     alive = np.any(steps, axis=0)
     if not np.any(alive):
         return rounded, scale
     mapped = steps[:, alive].T @ sigma
     gram = (gamma[np.ix_(alive, alive)] * (mapped @ steps[:, alive])).astype(np.float64)
-    right = np.sum((mapped @ kernel) * gamma[alive], axis=1)
+    slope = np.sum((mapped @ kernel) * gamma[alive], axis=1) - gram @ scale[0, alive]
     size = np.sqrt(np.diag(gram))  # quiet channels beside loud ones: all are made alike
     factor = scipy.linalg.cho_factor(gram / np.outer(size, size) + RIDGE * np.eye(len(size)))
     best = scale.copy()
-    best[0, alive] = scipy.linalg.cho_solve(factor, right / size) / size
-    moved = steps * best
-    if np.any(best <= 0) or loss(moved - kernel, sigma, gamma) >= loss(rounded - kernel, sigma, gamma):
-        return rounded, scale
-    return moved.astype(rounded.dtype), best
-
-
-def loss(delta: np.ndarray, sigma: np.ndarray, gamma: np.ndarray) -> float:
-    """½ tr(Γ ΔᵀΣΔ)."""
-    return 0.5 * float(np.sum((sigma @ delta) * (delta @ gamma)))
+    best[0, alive] += scipy.linalg.cho_solve(factor, slope / size) / size
+    return (rounded, scale) if np.any(best <= 0) else ((steps * best).astype(rounded.dtype), best)

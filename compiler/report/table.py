@@ -6,6 +6,7 @@ from typing import TextIO
 
 from compiler.report.headline import headline, percent, spread
 from compiler.result import Evidence, LayerReport, OnTarget, Result, TargetRun, Verification
+from compiler.types import INT8_LEVELS
 
 NARROWEST = 110  # columns where the output is no terminal
 
@@ -101,7 +102,7 @@ def becomes(layer: LayerReport) -> str:
         return f"left: {layer.reason}"
     chain, *structure = layer.choice.split("+")
     parts = [] if chain == "none" else [" ".join([chain, "×".join(map(str, layer.ranks))]).strip()]
-    return " + ".join(parts + structure) + ("" if layer.levels == 255 else f", {layer.levels} levels")
+    return " + ".join(parts + structure) + ("" if layer.levels == INT8_LEVELS else f", {layer.levels} levels")
 
 
 def change(before: int | None, after: int | None) -> str:

@@ -24,7 +24,7 @@ import numpy as np
 
 from compiler.datafree.patches import count_positions, is_wide, patch_size, patches, some_of
 from compiler.datafree.walk import walk
-from compiler.decompose.few_bits import largest_step
+from compiler.decompose.few_bits import best_scale, largest_step
 from compiler.decompose.metric import DAMPING
 from compiler.decompose.round_to_grid import grid_of, nearest, round_to_grid
 from compiler.frontend.feed import feed
@@ -108,7 +108,7 @@ def on_few_bits(model: keras.Model, layers: Mapping[str, int]) -> keras.Model:
         layer = found.get_layer(name)
         kernel, *bias = layer.get_weights()
         groups = as_groups(kernel, layer)
-        grid = grid_of(groups, largest=largest_step(levels))
+        grid = best_scale(groups, None, largest_step(levels))  # of what training has left of the grid
         steps = np.rint(nearest(groups, grid, largest_step(levels)) / grid)
         hair = np.where(2 * np.abs(steps) == largest_step(levels), 1 + HAIR, 1)
         layer.set_weights([as_kernel(steps * hair * grid, kernel, layer), *bias])

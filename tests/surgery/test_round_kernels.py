@@ -10,9 +10,10 @@ from keras import layers
 
 from compiler.backend.quantize import quantize
 from compiler.decompose.few_bits import largest_step
-from compiler.decompose.round_to_grid import grid_of
+from compiler.decompose.round_to_grid import grid_of, nearest
 from compiler.surgery.round_kernels import (
     as_groups,
+    as_kernel,
     few_bit_layers,
     is_rounded,
     on_few_bits,
@@ -132,7 +133,7 @@ def test_layers_of_few_bits_are_found_by_their_grids() -> None:
     assert few_bit_layers(on_few_bits(network(), asked)) == asked
 
 
-@pytest.mark.parametrize("levels", [15, 11, 3])
+@pytest.mark.parametrize("levels", [15, 11, 5, 3])
 @pytest.mark.parametrize("keep", [True, False])
 def test_kernels_of_few_bits_stay_on_their_grid(x: np.ndarray, keep: bool, levels: int) -> None:
     model = network()
@@ -149,3 +150,19 @@ def test_kernels_of_few_bits_stay_on_their_grid(x: np.ndarray, keep: bool, level
     np.testing.assert_allclose(
         again.get_layer("shared").get_weights()[0], rounded.get_layer("shared").get_weights()[0], rtol=1e-6
     )
+
+
+@pytest.mark.parametrize("levels", [5, 3])
+def test_what_training_moved_comes_back_near_where_it_was(levels: int) -> None:
+    """One weight that grew sets no wider grid for its whole channel."""
+    random = np.random.default_rng(0)
+    model = on_few_bits(network(), {"conv": levels})
+    layer = model.get_layer("conv")
+    before, *bias = layer.get_weights()
+    size = np.sqrt(np.mean(before**2))
+    moved = before + random.normal(0, 0.2 * size, before.shape)
+    layer.set_weights([moved, *bias])
+    after = on_few_bits(model, {"conv": levels}).get_layer("conv").get_weights()[0]
+    groups = as_groups(moved.astype(np.float32), layer)
+    widest = nearest(groups, grid_of(groups, largest=levels // 2), levels // 2)
+    assert np.sum((after - moved) ** 2) < 0.9 * np.sum((as_kernel(widest, moved, layer) - moved) ** 2)

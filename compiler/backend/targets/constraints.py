@@ -55,14 +55,14 @@ def weights_have_eight_bits(site: ConvSite, choice: Choice) -> str | None:
     if choice.is_int8:
         return None
     others = "mobile, cortex_m, ethos_u or c" if choice.levels == FOUR_BITS else "ethos_u or c"
-    return f"Layer '{site.name}' asks for weights of {choice.levels} levels: use 255, or --target {others}."
+    return f"Layer '{site.name}' asks for weights of {choice.levels} levels: use {INT8_LEVELS}, or --target {others}."
 
 
 def weights_have_eight_or_four_bits(site: ConvSite, choice: Choice) -> str | None:
     """Kernels have eight or four bits a weight: the TFLite format stores nothing between."""
     if choice.levels in (INT8_LEVELS, FOUR_BITS):
         return None
-    return f"Layer '{site.name}' asks for weights of {choice.levels} levels: use 15, or --target ethos_u or c."
+    return f"Layer '{site.name}' asks for weights of {choice.levels} levels: use {FOUR_BITS}, or --target ethos_u or c."
 
 
 def few_bits_are_of_convolutions(site: ConvSite, choice: Choice) -> str | None:
@@ -71,7 +71,7 @@ def few_bits_are_of_convolutions(site: ConvSite, choice: Choice) -> str | None:
     them."""
     if choice.is_int8:
         return None
-    asks = f"asks for weights of {choice.levels} levels: use 255."
+    asks = f"asks for weights of {choice.levels} levels: use {INT8_LEVELS}."
     if site.calls > 1:
         return f"Layer '{site.name}' is shared by {site.calls} calls and {asks}"
     if site.kind == "conv" and choice.structure is None and choice.chain in IN_FEW_BITS:

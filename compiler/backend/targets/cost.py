@@ -60,7 +60,7 @@ class Emitted:
     kept: int | None = None
     kind: str = "conv"
     encoded: int = 0
-    levels: int = 255
+    levels: int = INT8_LEVELS
 
     @property
     def weights(self) -> int:

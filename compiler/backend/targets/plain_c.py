@@ -51,7 +51,7 @@ from kernels.reference.coded import READ_AHEAD as BEHIND_CODES
 FACTOR_BYTES = 2  # for each output channel, of short scales
 DENSE_FACTOR_BYTES = 9  # int64 and uint8
 # Of a weight of so many levels, coded, as trained networks have it.
-CODED_BITS = {15: 3.6, 11: 3.2, 7: 2.6, 5: 2.2, 3: 1.6}
+CODED_BITS = {15: 3.6, 11: 3.25, 7: 2.65, 5: 2.25, 3: 1.6}
 BOARD = "cortex-m4"
 CORTEX_M4_C = Processor(
     "instructions",
