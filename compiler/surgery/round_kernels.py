@@ -46,21 +46,21 @@ def round_kernels(
     *,
     per_tensor_dense: bool,
     seed: int,
-    few_bits: Mapping[str, int] = MappingProxyType({}),
+    few_levels: Mapping[str, int] = MappingProxyType({}),
     keep: bool | None = None,
 ) -> tuple[keras.Model, bool]:
     """(The network with its kernels on the int8 grid, True), or (`model` itself, False) where that gains nothing.
 
-    `inputs` and `held_out`: one array (n, …) per model input. `per_tensor_dense`: a Dense has one scale. `few_bits`:
+    `inputs` and `held_out`: one array (n, …) per model input. `per_tensor_dense`: a Dense has one scale. `few_levels`:
     layers whose kernels lie on a grid of so many levels and stay there (training may have moved them off: then they are
     put back). `keep`: a saved plan's decision, taken as it is.
     """
-    model = on_few_bits(model, few_bits)
+    model = on_few_bits(model, few_levels)
     if keep is False:
         return model, False
     rounded = rebuild(model, {})
     weights = rounded_weights(
-        model, [x[:INPUTS] for x in inputs], per_tensor_dense=per_tensor_dense, few_bits=few_bits, seed=seed
+        model, [x[:INPUTS] for x in inputs], per_tensor_dense=per_tensor_dense, few_levels=few_levels, seed=seed
     )
     for name, own in weights.items():
         rounded.get_layer(name).set_weights(own)
@@ -68,7 +68,7 @@ def round_kernels(
         plain = rebuild(model, {})
         for layer in filter(is_rounded, plain.layers):
             kernel, *bias = layer.get_weights()
-            if layer.name in few_bits:
+            if layer.name in few_levels:
                 continue
             groups = as_groups(kernel, layer)
             grid = grid_of(groups, per_tensor=per_tensor_dense and isinstance(layer, keras.layers.Dense))
@@ -141,7 +141,7 @@ def rounded_weights(
     *,
     per_tensor_dense: bool,
     seed: int,
-    few_bits: Mapping[str, int] = MappingProxyType({}),
+    few_levels: Mapping[str, int] = MappingProxyType({}),
 ) -> dict[str, list[np.ndarray]]:
     """[kernel] or [kernel, bias] by layer name; `model` is as it was at the end."""
     found: dict[str, list[np.ndarray]] = {}
@@ -159,7 +159,7 @@ def rounded_weights(
             per_tensor = per_tensor_dense and isinstance(layer, keras.layers.Dense)
             x = np.asarray(prefix_args[0])
             site = site_of(layer, [call])
-            stays = call.name in few_bits
+            stays = call.name in few_levels
             found[call.name] = [
                 kernel if stays else rounded_kernel(kernel, layer, site, x, bool(bias), per_tensor, seed)
             ]

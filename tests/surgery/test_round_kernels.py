@@ -138,14 +138,14 @@ def test_layers_of_few_bits_are_found_by_their_grids() -> None:
 def test_kernels_of_few_bits_stay_on_their_grid(x: np.ndarray, keep: bool, levels: int) -> None:
     model = network()
     rounded, _ = round_kernels(
-        model, [x], [x[:8]], per_tensor_dense=False, seed=0, few_bits={"shared": levels}, keep=keep
+        model, [x], [x[:8]], per_tensor_dense=False, seed=0, few_levels={"shared": levels}, keep=keep
     )
     for name, on_grid in (("shared", True), ("conv", False)):
         groups = as_groups(rounded.get_layer(name).get_weights()[0], rounded.get_layer(name))
         whole = groups / grid_of(groups, largest=largest_step(levels))
         assert np.allclose(whole, np.rint(whole), atol=1e-3) is on_grid
     again, _ = round_kernels(
-        rounded, [x], [x[:8]], per_tensor_dense=False, seed=0, few_bits={"shared": levels}, keep=True
+        rounded, [x], [x[:8]], per_tensor_dense=False, seed=0, few_levels={"shared": levels}, keep=True
     )
     np.testing.assert_allclose(
         again.get_layer("shared").get_weights()[0], rounded.get_layer("shared").get_weights()[0], rtol=1e-6

@@ -147,7 +147,7 @@ class Rewriting:
     def convolve(self, source: int, conv: Emitted, size: tuple[int, ...], into: int | None) -> int:
         k_h, k_w, c_in, c_out = conv.kernel
         is_map = len(size) == 3
-        few = 0 if conv.bits == 8 else conv.bits
+        few = conv.bits if conv.bits != 8 else 0
         kernel = self.tensor((c_out, k_h, k_w, c_in) if is_map else (c_out, c_in), constant=True, bits=few)
         if self.target.densifies(conv):
             kernel = self.append("DENSIFY", (kernel,), self.tensors[kernel].shape, None)
