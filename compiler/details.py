@@ -41,7 +41,7 @@ class Part:
     """One convolution that a layer became."""
 
     branch: str  # "chain" or "sparse"
-    role: str  # "first", "core", "vertical", "horizontal", "last", "gather", "sparse", "scatter"
+    role: str  # of ROLES in decompose/factors.py, or "dense", "gather", "sparse", "scatter"
     kernel: tuple[int, ...]  # HWIO
     weight_bytes: int
 

@@ -17,7 +17,8 @@ from pathlib import Path
 from compiler.errors import BadInput
 
 PRUNING_STRUCTURES = ("auto", "unstructured", "filter", "channel", "block")
-COMPRESSION_TYPES = ("hybrid", "tucker", "spars", "tucker4")
+COMPRESSION_TYPES = ("hybrid", "tucker", "spars", "tucker4", "cp")
+WITHOUT_BRANCH = ("tucker", "tucker4", "cp")  # types that no structure changes
 WEIGHT_BITS = (8, 4, 3, 2)
 METHODS = ("fixed_params", "fixed_loss")
 BUDGETS = ("params", "bytes", "macs")
@@ -188,7 +189,7 @@ def refuse_unread(given: Mapping[str, object]) -> None:
         return
     if structure not in ("auto", "block"):
         why = f"--pruning_structure auto or block, not by {structure}"
-    elif kind in ("tucker", "tucker4"):
+    elif kind in WITHOUT_BRANCH:
         why = f"--compression_type hybrid or spars, not by {kind}"
     else:
         return

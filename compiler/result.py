@@ -36,7 +36,7 @@ class LayerReport:
 
     name: str
     layer_type: str  # "conv", "dense", or the Keras class of a layer that was left
-    choice: str  # "dense", "svd", "tucker2", "tucker4", "none" (sparse only), "left"; "+structure" where there is one
+    choice: str  # a chain of types.Choice, "none" (sparse only) or "left"; "+structure" where there is one
     ranks: tuple[int, ...] = ()
     structure: str | None = None
     density: float | None = None  # share of the weights that the sparse branch keeps

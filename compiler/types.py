@@ -95,8 +95,8 @@ class Choice:
 
     chain      "dense" (the kernel itself), "svd" (first, last; 1×1 and Dense), "tucker2" (first, core, last;
                first or last absent when its rank equals the channel count), "tucker4" (first, vertical,
-               horizontal, last), or "none" (sparse branch only).
-    ranks      svd (r,); tucker2 (r_in, r_out); tucker4 (r_in, r_mid, r_out); else ().
+               horizontal, last), "cp" (first, depthwise, last), or "none" (sparse branch only).
+    ranks      svd (r,); tucker2 (r_in, r_out); tucker4 (r_in, r_mid, r_out); cp (r,); else ().
     structure  None, "unstructured", "filter", "channel" or "block".
     block      (b_in, b_out) for "block".
     kept       number of kept groups of the sparse branch: weights, filters, channels or blocks.

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from compiler.decompose.factors import Factors, compose
+from compiler.decompose.factors import Factors, followed
 from compiler.decompose.row_covariance import RowCovariance
 
 
@@ -27,11 +27,11 @@ def equalise(factors: Factors, covariance: np.ndarray | RowCovariance) -> Factor
     prefix: np.ndarray | None = None
     for index in range(len(chain) - 1):
         role, factor = chain[index]
-        prefix = factor if prefix is None else compose(prefix, factor)
+        prefix = followed(prefix, role, factor)
         spread = loudness(prefix, covariance)
         prefix = prefix / spread
         next_role, following = chain[index + 1]
-        chain[index] = (role, factor / spread)
+        chain[index] = (role, factor / (spread[:, None] if role == "depthwise" else spread))
         chain[index + 1] = (next_role, following * spread[:, None])
     sparse = factors.sparse
     return Factors(tuple(chain), sparse, None if sparse is None else loudness(sparse, covariance))

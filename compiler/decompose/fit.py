@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from compiler.decompose.cp import cp
 from compiler.decompose.effort import effort_of
 from compiler.decompose.factors import Factors
 from compiler.decompose.few_bits import few_bit_chain, few_bits
@@ -19,7 +20,12 @@ from compiler.sparsity.prune import Pruner, Sparse
 from compiler.sparsity.structures import STRUCTURES
 from compiler.types import Choice
 
-DECOMPOSITIONS: dict[str, Callable[..., Factors]] = {"svd": svd, "tucker2": tucker2, "tucker4": tucker4}
+DECOMPOSITIONS: dict[str, Callable[..., Factors]] = {
+    "svd": svd,
+    "tucker2": tucker2,
+    "tucker4": tucker4,
+    "cp": cp,
+}
 
 
 def fit(kernel: np.ndarray, metric: Metric, choice: Choice, alternations: int | None = None) -> Factors:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from compiler.details import SweepRow
+from compiler.options import WITHOUT_BRANCH
 from compiler.report.headline import unit as unit_of
 from compiler.report.page import environment
 from compiler.report.plots import fronts_plot
@@ -28,7 +29,7 @@ def sweep_page(rows: Sequence[SweepRow]) -> str:
 
 
 def label(row: SweepRow) -> str:
-    if row.compression_type in ("tucker", "tucker4"):
+    if row.compression_type in WITHOUT_BRANCH:
         return row.compression_type
     return f"{row.compression_type}, {row.pruning_structure}"
 

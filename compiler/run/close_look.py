@@ -6,7 +6,7 @@ import numpy as np
 
 from compiler.backend.targets.target import Target
 from compiler.datafree.patches import is_wide
-from compiler.decompose.factors import Factors
+from compiler.decompose.factors import ROLES, Factors
 from compiler.decompose.metric import Metric, symmetric_roots
 from compiler.details import LayerDetail, Part
 from compiler.run.as_int8 import as_int8
@@ -19,7 +19,7 @@ from compiler.types import Candidate, Choice, ConvSite
 
 LARGEST = 2_000_000  # weights: a spectrum of more takes longer than it is worth
 SHOWN = 64  # singular values
-CHAIN = ("first", "core", "vertical", "horizontal", "last", "dense")
+CHAIN = (*ROLES, "dense")
 
 
 def close_look(session: Session, found: Found, offered: Menus | None) -> tuple[LayerDetail, ...]:
@@ -50,7 +50,7 @@ def close_look(session: Session, found: Found, offered: Menus | None) -> tuple[L
 def parts_of(target: Target, site: ConvSite, choice: Choice) -> tuple[Part, ...]:
     """The convolutions that the choice becomes on the target, in the order in which they run."""
     convs, _ = target.emitted(site, choice)
-    order = ("first", "vertical", "core", "horizontal", "last", "gather", "sparse", "scatter")
+    order = (*ROLES, "gather", "sparse", "scatter")
     rank = {role: index for index, role in enumerate(order)}
     parts = [
         Part("chain" if e.role in CHAIN else "sparse", e.role, e.kernel, target.constant_bytes(e))

@@ -34,6 +34,8 @@ def fits_chain(site: ConvSite, choice: Choice) -> bool:
         most["tucker2"] = (c_in, c_out)
     if min(k_h, k_w) > 1 and len(choice.ranks) == 3:
         most["tucker4"] = (c_in, min(k_h * choice.ranks[0], k_w * c_out), c_out)
+    if max(k_h, k_w) > 1:
+        most["cp"] = (min(k_h * k_w * min(c_in, c_out), c_in * c_out),)
     limits = most.get(choice.chain)
     if limits is None or len(limits) != len(choice.ranks):
         return False

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from compiler.backend.targets.constraints import IN_FEW_BITS
+from compiler.backend.targets.constraints import GRID, IN_FEW_BITS
 from compiler.backend.targets.target import Target
+from compiler.decompose.cp import cp_ladder
 from compiler.decompose.effort import Effort, effort_of
 from compiler.decompose.factors import Factors
 from compiler.decompose.few_bits import few_bit_chain, few_bits
@@ -28,6 +29,7 @@ from compiler.types import DENSE, FEW_LEVELS, Candidate, Choice, ConvSite
 
 AUTO_BLOCKS = ((2, 1), (1, 2), (2, 2), (4, 1), (4, 4))
 
+LEAST_CP, MOST_CP = 0.06, 0.9
 FEW_BIT_SHARES = (0.1, 0.14, 0.2, 0.28, 0.36, 0.46, 0.58, 0.72, 0.9)  # of the dense weights, in a chain
 
 Entry = tuple[Choice, float]
@@ -37,7 +39,7 @@ Entry = tuple[Choice, float]
 class Menu:
     """What a run allows on every site's menu."""
 
-    chains: tuple[str, ...]  # of "tucker2", "tucker4"; either brings "svd" for 1×1 and Dense
+    chains: tuple[str, ...]  # of "tucker2", "tucker4", "cp"; each brings "svd" for 1×1 and Dense
     structures: tuple[tuple[str, tuple[int, int] | None], ...]  # (structure, block)
     hybrid: bool  # chains with a sparse branch beside them
     few_levels: tuple[int, ...] = ()  # a weight, of whole kernels and short chains
@@ -57,9 +59,11 @@ def menu_of(compression_type: str, pruning_structure: str, block_size: tuple[int
             return Menu(("tucker2",), (), hybrid=False, few_levels=few)
         case "tucker4":
             return Menu(("tucker4",), (), hybrid=False, few_levels=few)
+        case "cp":
+            return Menu(("cp",), (), hybrid=False, few_levels=few)
         case "spars":
             return Menu((), tuple(structures), hybrid=False, few_levels=few)
-    return Menu(("tucker2", "tucker4"), tuple(structures), hybrid=True, few_levels=few)
+    return Menu(("tucker2", "tucker4", "cp"), tuple(structures), hybrid=True, few_levels=few)
 
 
 def candidates(site: ConvSite, kernel: np.ndarray, metric: Metric, target: Target, menu: Menu) -> tuple[Candidate, ...]:
@@ -125,6 +129,11 @@ def chain_entries(
         return
     if isinstance(metric.sigma, RowCovariance):
         return  # a core's regression needs Σ whole
+    if "cp" in chains and target.refusal(site, Choice("cp", (GRID,))) is None:
+        for rank, loss in cp_ladder(kernel, metric, cp_ranks(site, target.rank_grid("r", site.c_out), effort)):
+            yield Choice("cp", (rank,)), loss
+    if not {"tucker2", "tucker4"} & set(chains):
+        return
     out_ranks = ranks_on_grid(site.c_out, target.rank_grid("r_out", site.c_out), 64)
     basis = input_basis(kernel, metric)
     if "tucker2" in chains:
@@ -143,6 +152,14 @@ def chain_entries(
                 for r_out in out_ranks:
                     if r_out < len(losses):
                         yield Choice("tucker4", (r_in, r_mid, r_out)), float(losses[r_out])
+
+
+def cp_ranks(site: ConvSite, grid: int, effort: Effort) -> list[int]:
+    """Numbers of components from LEAST_CP of the dense weights to MOST_CP of them, in about equal ratios."""
+    k_h, k_w = site.kernel_size
+    whole = site.weights / (site.c_in + k_h * k_w + site.c_out)
+    ranks = (round(share * whole / grid) * grid for share in np.geomspace(LEAST_CP, MOST_CP, effort.cp_ranks))
+    return sorted({rank for rank in ranks if rank > 0})
 
 
 def sparse_entries(
@@ -190,7 +207,8 @@ def hybrid_entries(
     effort: Effort,
 ) -> Iterator[Entry]:
     """A few chains along their front, each with a sparse branch of what it leaves, over densities."""
-    for choice in chain_anchors(site, chains, effort.hybrid_shares):
+    beside = [entry for entry in chains if entry[0].chain != "cp"]
+    for choice in chain_anchors(site, beside, effort.hybrid_shares):
         left_by_chain = chain_beside(kernel, metric, choice)
         for name, block in structures:
             start = left_by_chain(np.zeros((len(metric.sigma), len(metric.gamma)), kernel.dtype))
@@ -235,8 +253,9 @@ def chain_weights(site: ConvSite, choice: Choice) -> int:
     """Number of weights of a chain."""
     k_h, k_w = site.kernel_size
     ranks = choice.ranks
-    if choice.chain == "svd":
-        return ranks[0] * (site.c_in + site.c_out)
+    if choice.chain in ("svd", "cp"):
+        own = k_h * k_w if choice.chain == "cp" else 0
+        return ranks[0] * (site.c_in + own + site.c_out)
     first = site.c_in * ranks[0] if ranks[0] < site.c_in else 0
     last = site.c_out * ranks[-1] if ranks[-1] < site.c_out else 0
     if choice.chain == "tucker2":

@@ -153,8 +153,8 @@ class Trained:
     def kernel_and_bias(self) -> tuple[tf.Tensor, tf.Tensor]:
         """The reconstructed kernel (HWIO) and the bias, differentiable."""
         kernel: tf.Tensor | None = None
-        for factor in self.chain:
-            kernel = tf.convert_to_tensor(factor) if kernel is None else compose(kernel, factor)
+        for role, factor in zip(self.roles, self.chain, strict=True):
+            kernel = followed(kernel, role, tf.convert_to_tensor(factor))
         if self.sparse is not None:
             alive = self.sparse * self.mask
             kernel = alive if kernel is None else kernel + alive
@@ -165,6 +165,14 @@ class Trained:
         chain = tuple((role, factor.numpy()) for role, factor in zip(self.roles, self.chain, strict=True))
         sparse = None if self.sparse is None else (self.sparse * self.mask).numpy()
         return Factors(chain, sparse), self.bias.numpy()
+
+
+def followed(kernel: tf.Tensor | None, role: str, factor: tf.Tensor) -> tf.Tensor:
+    """`decompose.factors.followed` on tensors."""
+    if role == "depthwise":
+        assert kernel is not None, "a depthwise factor stands behind a 1×1"
+        return kernel * factor[:, :, None, :, 0]
+    return factor if kernel is None else compose(kernel, factor)
 
 
 def compose(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:

@@ -1,7 +1,8 @@
 """Write the factors into the graph: each site becomes what its choice says, on the target that priced it.
 
             ┌─ <layer>_first ─ <layer>_core ─ <layer>_last ─┐
-    input ──┤      (_vertical ─ _horizontal for _core)      ├── <layer>_add ──
+    input ──┤        (_vertical ─ _horizontal or            ├── <layer>_add ──
+            │        _depthwise for _core)                  │
             └─────────────── <layer>_sparse ────────────────┘
 
 Given   K̂ = chain + S and b for each site,
@@ -90,7 +91,8 @@ def chain(site: ConvSite, factors: Factors, bias: np.ndarray, name: Callable[[st
     for index, (role, kernel) in enumerate(factors.chain):
         where = geometry(site, role, strides_here=flat and index == 0)
         last = index == len(factors.chain) - 1
-        parts.append(linear_layer(site, name(role), kernel, bias if last else None, **where))
+        own = bias if last else None
+        parts.append(linear_layer(site, name(role), kernel, own, depthwise=role == "depthwise", **where))
     return chained(parts)
 
 

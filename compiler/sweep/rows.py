@@ -10,10 +10,9 @@ from pathlib import Path
 
 from compiler.backend.targets import TARGETS
 from compiler.errors import BadInput
-from compiler.options import Options
+from compiler.options import WITHOUT_BRANCH, Options
 from compiler.run.cache import key_of
 
-WITHOUT_BRANCH = ("tucker", "tucker4")  # types that no structure changes
 NO_CONTENT = (
     "input_path", "output_path", "data", "calibration_data", "jobs", "cluster", "quiet", "json", "no_cache", "no_html",
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import fields
 from itertools import pairwise
 
@@ -15,6 +16,8 @@ from compiler.decompose.row_covariance import RowCovariance
 
 def amount(effort: Effort, name: str) -> float:
     value = getattr(effort, name)
+    if name in ("cp_steps", "cp_last_steps"):
+        return math.prod(value)
     return len(value) if isinstance(value, tuple) else value
 
 

@@ -19,6 +19,8 @@ CASES = [
     ((3, 1, 4, 6), Choice("tucker2", (2, 3))),
     ((1, 5, 4, 6), Choice("tucker2", (2, 3))),
     ((1, 1, 8, 6), Choice("svd", (3,))),
+    ((3, 3, 4, 6), Choice("cp", (5,))),
+    ((1, 5, 4, 6), Choice("cp", (3,))),
     ((3, 3, 4, 6), Choice("tucker2", (2, 3), "unstructured", None, 9)),
 ]
 
@@ -48,7 +50,8 @@ def test_every_intermediate_channel_has_unit_spread(shape: Shape, choice: Choice
     samples = np.random.default_rng(0).multivariate_normal(np.zeros(len(covariance)), covariance, size=20_000)
     maps = samples.reshape(-1, k_h, k_w, c_in)
     chain = equalise(fit(kernel_of(shape), metric_of(shape), choice), covariance).chain
-    for _, kernel in chain[:-1]:
+    for role, kernel in chain[:-1]:
+        kernel = kernel * np.eye(kernel.shape[2]) if role == "depthwise" else kernel
         height, width = maps.shape[1] - kernel.shape[0] + 1, maps.shape[2] - kernel.shape[1] + 1
         windows = np.lib.stride_tricks.sliding_window_view(maps, kernel.shape[:2], axis=(1, 2))
         assert windows.shape[1:3] == (height, width)

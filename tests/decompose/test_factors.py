@@ -27,6 +27,7 @@ CHAINS = {
         ("horizontal", (1, 2, 2, 3)),
         ("last", (1, 1, 3, 5)),
     ),
+    "cp": (("first", (1, 1, 4, 3)), ("depthwise", (3, 2, 3, 1)), ("last", (1, 1, 3, 5))),
     "core": (("core", (3, 2, 4, 5)),),
 }
 
@@ -40,8 +41,8 @@ def test_reconstruct_is_the_chain_of_convolutions_plus_the_branch(name: str, wit
     height, width = (1, 1) if name == "svd" else (3, 2)
     sparse = generator.normal(size=(height, width, 4, 5)) if with_sparse else None
     expected = x
-    for _, kernel in chain:
-        expected = convolve(expected, kernel)
+    for role, kernel in chain:
+        expected = convolve(expected, kernel * np.eye(kernel.shape[2]) if role == "depthwise" else kernel)
     if sparse is not None:
         expected = expected + convolve(x, sparse)
     whole = Factors(chain, sparse).reconstruct()

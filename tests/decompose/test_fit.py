@@ -15,7 +15,7 @@ from tests.decompose.cases import Shape, covariance, kernel_of, metric_of, relat
 
 CONV, POINT = (3, 3, 4, 6), (1, 1, 8, 6)
 CHAINS = {
-    CONV: (Choice("tucker2", (2, 3)), Choice("tucker2", (4, 3)), Choice("tucker4", (2, 3, 3))),
+    CONV: (Choice("tucker2", (2, 3)), Choice("tucker2", (4, 3)), Choice("tucker4", (2, 3, 3)), Choice("cp", (3,))),
     POINT: (Choice("svd", (2,)),),
 }
 BRANCHES = (("unstructured", None, 10), ("filter", None, 2), ("channel", None, 2), ("block", (2, 2), 3))
@@ -46,6 +46,10 @@ def test_factors_are_what_the_choice_says(shape: Shape, choice: Choice) -> None:
         assert factors.sparse.shape == shape
         assert kept_groups(factors.sparse, choice) == choice.kept
     inner = tuple(factor.shape[3] for _, factor in factors.chain)[:-1]
+    if choice.chain == "cp":
+        assert [role for role, _ in factors.chain] == ["first", "depthwise", "last"]
+        assert [factor.shape for _, factor in factors.chain] == [(1, 1, 4, 3), (3, 3, 3, 1), (1, 1, 3, 6)]
+        return
     assert inner == {"tucker2": choice.ranks if choice.ranks[:1] != (4,) else (3,)}.get(choice.chain, choice.ranks)
 
 
@@ -132,6 +136,8 @@ HARD = [
     (ONE_CHANNEL, Choice("tucker2", (1, 3), "filter", None, 2)),
     ((3, 3, 1, 20), Choice("tucker2", (1, 15))),  # more ranks than the nine taps can fill
     ((1, 3, 8, 1), Choice("tucker2", (5, 1))),
+    (ONE_CHANNEL, Choice("cp", (5,))),  # more components than input channels
+    ((1, 3, 8, 1), Choice("cp", (20,))),
 ]
 
 

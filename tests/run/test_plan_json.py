@@ -19,7 +19,7 @@ names = st.text(min_size=1, max_size=8)
 pairs = st.dictionaries(names, names, max_size=3).map(lambda d: tuple(d.items()))
 choices = st.builds(
     Choice,
-    chain=st.sampled_from(["dense", "svd", "tucker2", "tucker4", "none"]),
+    chain=st.sampled_from(["dense", "svd", "tucker2", "tucker4", "cp", "none"]),
     ranks=st.lists(st.integers(1, 512), max_size=3).map(tuple),
     structure=st.sampled_from([None, "unstructured", "filter", "channel", "block"]),
     block=st.sampled_from([None, (4, 4), (1, 2)]),

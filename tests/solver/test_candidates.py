@@ -55,7 +55,7 @@ def hybrid() -> tuple[Candidate, ...]:
 
 @pytest.mark.parametrize("site", [CONV, POINTWISE, LOGITS], ids=lambda site: site.name)
 @pytest.mark.parametrize("target", ["mobile", "cortex_m"])
-@pytest.mark.parametrize("compression_type", ["hybrid", "tucker", "tucker4", "spars"])
+@pytest.mark.parametrize("compression_type", ["hybrid", "tucker", "tucker4", "cp", "spars"])
 def test_dense_is_always_there_and_the_rest_is_pareto(site: ConvSite, target: str, compression_type: str) -> None:
     menu = menu_for(site, menu_of(compression_type, "channel", (4, 4)), target)
     dense = [c for c in menu if c.choice.is_dense]
@@ -91,7 +91,12 @@ def test_a_block_that_does_not_divide_is_skipped() -> None:
     assert blocks <= {None, *AUTO_BLOCKS}
 
 
-CHAINS = {"tucker": {"dense", "tucker2"}, "tucker4": {"dense", "tucker4"}, "spars": {"dense", "none"}}
+CHAINS = {
+    "tucker": {"dense", "tucker2"},
+    "tucker4": {"dense", "tucker4"},
+    "cp": {"dense", "cp"},
+    "spars": {"dense", "none"},
+}
 
 
 @pytest.mark.parametrize("compression_type", sorted(CHAINS))
@@ -110,7 +115,7 @@ def test_a_hybrid_offers_chains_branches_and_both(hybrid: tuple[Candidate, ...])
 
 
 @pytest.mark.parametrize("site", [POINTWISE, LOGITS], ids=lambda site: site.name)
-@pytest.mark.parametrize("compression_type", ["tucker", "tucker4"])
+@pytest.mark.parametrize("compression_type", ["tucker", "tucker4", "cp"])
 def test_a_1x1_and_a_dense_layer_become_two_factors(site: ConvSite, compression_type: str) -> None:
     found = [c.choice for c in menu_for(site, menu_of(compression_type, "auto", (4, 4)))]
     assert {c.chain for c in found} == {"dense", "svd"}
@@ -140,8 +145,9 @@ def test_a_careful_fit_keeps_what_the_menu_promises(site: ConvSite) -> None:
     for candidate in menu[:: max(1, len(menu) // 12)]:
         fitted = metric.loss(kernel - fit(kernel, metric, candidate.choice).reconstruct())
         both = candidate.choice.chain != "none" and candidate.choice.structure is not None
-        # Chain and branch of a hybrid are found in turn, from another start than the menu's: no optimum is promised.
-        assert fitted <= (1.3 if both else 1.02) * candidate.predicted_loss + floor, candidate
+        # Chain and branch of a hybrid, and components, start from elsewhere than the menu's: no optimum is promised.
+        allowed = 1.3 if both else 1.1 if candidate.choice.chain == "cp" else 1.02
+        assert fitted <= allowed * candidate.predicted_loss + floor, candidate
 
 
 def test_losses_of_chains_alone_are_those_of_their_fit() -> None:

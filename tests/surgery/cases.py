@@ -53,6 +53,9 @@ def random_factors(site: ConvSite, choice: Choice, seed: int = 0) -> Factors:
                 chain += [("vertical", normal(k_h, 1, r_in, r_mid)), ("horizontal", normal(1, k_w, r_mid, r_out))]
             if r_out < site.c_out:
                 chain.append(("last", normal(1, 1, r_out, site.c_out)))
+        case "cp", (r,):
+            chain = [("first", normal(1, 1, site.c_in, r)), ("depthwise", normal(k_h, k_w, r, 1))]
+            chain.append(("last", normal(1, 1, r, site.c_out)))
     if choice.structure is None:
         return Factors(tuple(chain))
     group_of = STRUCTURES[choice.structure](site.kernel_shape, choice.block)
@@ -76,6 +79,8 @@ def chains(site: ConvSite) -> Iterator[Choice]:
         for r_out in dict.fromkeys((half(c_out), c_out)):
             yield Choice("tucker2", (r_in, r_out))
             yield Choice("tucker4", (r_in, half(c_in) + 1, r_out))
+    if len(set(site.strides)) == 1 and site.dilation == (1, 1):
+        yield Choice("cp", (c_in + 1,))
 
 
 def branches(site: ConvSite) -> Iterator[tuple[str, tuple[int, int] | None, int]]:

@@ -23,4 +23,4 @@ def assert_equal(reference: keras.Model, model: keras.Model, tolerance: float = 
 
 
 def convs_of(model: keras.Model) -> list[keras.Layer]:
-    return [layer for layer in model.layers if isinstance(layer, (layers.Conv2D, layers.Dense))]
+    return [layer for layer in model.layers if isinstance(layer, (layers.Conv2D, layers.DepthwiseConv2D, layers.Dense))]

@@ -41,16 +41,16 @@ def geometries() -> tuple[keras.Model, Inventory]:
 def test_exact_over_stride_padding_dilation_bias_and_activation(
     geometries: tuple[keras.Model, Inventory], turn: int
 ) -> None:
-    """In five turns each of the four sites of one geometry gets five choices: all nineteen of them."""
+    """In five turns each of the four sites of one geometry gets five choices: all twenty of them, or nineteen."""
     model, inventory = geometries
-    assert len(choices_of(inventory.sites[0])) == 19
+    assert {len(choices_of(site)) for site in inventory.sites} == {19, 20}
     order = {site.name: 5 * index + turn for index, site in enumerate(inventory.sites)}
-    factors, choices = fitted(inventory, lambda site: choices_of(site)[order[site.name] % 20 % 19])
+    factors, choices = fitted(inventory, lambda site: nth(order[site.name] % 20)(site))
     target = (MOBILE, CORTEX_M, ETHOS_U)[turn % 3]
     assert_equal(with_reconstructed_kernels(model, factors), split_convs(model, factors, choices, inventory, target))
 
 
-@pytest.mark.parametrize("index", range(19))
+@pytest.mark.parametrize("index", range(20))
 @pytest.mark.parametrize("network", [odd_kernels, dense_of_every_rank])
 def test_exact_for_odd_kernels_and_dense_layers(network: Callable[[], keras.Model], index: int, cached: Cached) -> None:
     model, inventory = cached(network)
@@ -94,16 +94,18 @@ def test_names() -> None:
         "conv0": Choice("tucker4", (2, 2, 3), "channel", None, 2),
         "conv1": Choice("tucker2", (2, 3)),
         "conv2": Choice("none", (), "filter", None, 2),
+        "conv3": Choice("cp", (5,)),
     }
-    factors, choices = fitted(Inventory(inventory.sites[:3]), lambda site: some[site.name])
+    factors, choices = fitted(Inventory(inventory.sites[:4]), lambda site: some[site.name])
     split = split_convs(model, factors, choices, inventory, CORTEX_M)
     suffixes = {
         "conv0": ("first", "vertical", "horizontal", "last", "gather", "sparse", "add", "activation"),
         "conv1": ("first", "core", "last", "activation"),
         "conv2": ("sparse", "scatter", "activation"),
+        "conv3": ("first", "depthwise", "last", "activation"),
     }
     expected = {f"{name}_{suffix}" for name in suffixes for suffix in suffixes[name]}
-    assert {operation.name for operation in split.operations} == {*expected, "image", "conv3", "conv3_activation"}
+    assert {operation.name for operation in split.operations} == {*expected, "image"}
 
 
 def test_the_source_is_left_alone() -> None:

@@ -10,7 +10,12 @@ from compiler.types import INT8_LEVELS, Choice, ConvSite
 GRID = 4
 IN_FEW_BITS = ("dense", "svd", "tucker2")
 FOUR_BITS = 15  # levels of TFLite's symmetric INT4
-RANK_NAMES = {"svd": ("r",), "tucker2": ("r_in", "r_out"), "tucker4": ("r_in", "r_mid", "r_out")}
+RANK_NAMES = {
+    "svd": ("r",),
+    "tucker2": ("r_in", "r_out"),
+    "tucker4": ("r_in", "r_mid", "r_out"),
+    "cp": ("r",),
+}
 
 
 def reduces(site: ConvSite, rank: str) -> int | None:
@@ -33,6 +38,16 @@ def ranks_on_grid(site: ConvSite, choice: Choice) -> str | None:
         if rank % GRID and rank != reduces(site, name):
             return f"Layer '{site.name}' has {name}={rank}: use {nearest(rank)}."
     return None
+
+
+def depthwise_steps_are_plain(site: ConvSite, choice: Choice) -> str | None:
+    """A CP chain is for convolutions with an extent, equal strides down and across and no dilation:
+    DEPTHWISE_CONV_2D strides alike in both directions, and converters write a dilated one as three operators."""
+    if choice.chain != "cp":
+        return None
+    if site.kind == "conv" and max(site.kernel_size) > 1 and len(set(site.strides)) == 1 and site.dilation == (1, 1):
+        return None
+    return f"Layer '{site.name}' asks for cp: use tucker2."
 
 
 def kept_on_grid(site: ConvSite, choice: Choice) -> str | None:

@@ -10,6 +10,7 @@ from compiler.backend.stored_bytes import stored_bytes
 from compiler.backend.targets.agreement import Agreement, compare
 from compiler.backend.targets.constraints import (
     GRID,
+    depthwise_steps_are_plain,
     few_bits_are_of_convolutions,
     kept_on_grid,
     ranks_on_grid,
@@ -39,6 +40,7 @@ class CortexM(Target):
         structure_is_dense_when_emitted,
         ranks_on_grid,
         kept_on_grid,
+        depthwise_steps_are_plain,
         few_bits_are_of_convolutions,
         weights_have_eight_or_four_bits,
     )

@@ -6,6 +6,7 @@ Given a site with kernel (k_h, k_w, c_in, c_out), the surgery emits
     svd        1×1 c_in→r · 1×1 r→c_out
     tucker2    1×1 c_in→r_in · k_h×k_w r_in→r_out · 1×1 r_out→c_out
     tucker4    1×1 c_in→r_in · k_h×1 r_in→r_mid · 1×k_w r_mid→r_out · 1×1 r_out→c_out
+    cp         1×1 c_in→r · depthwise k_h×k_w of r channels · 1×1 r→c_out
     + sparse   a branch beside the chain: one kernel with zeros (unstructured and block, where a target stores or
                codes zeros cheaply), or a smaller dense convolution between a selection of input channels and a
                scatter to output channels.
@@ -42,11 +43,11 @@ ZERO_POINT_BYTES = 8  # int64, for each output channel
 class Emitted:
     """One convolution (or Dense) of the emitted file.
 
-    kernel       HWIO shape.
+    kernel       HWIO shape, of a depthwise one as TFLite has it: (k_h, k_w, 1, channels).
     positions    output positions per image, summed over calls.
     bias         "own" (the site's values), "zero" (all zero, shareable) or "none" (no tensor at all).
     kept         number of stored groups when the kernel has zeros that matter to its price, else None.
-    kind         "conv" (CONV_2D) or "dense" (FULLY_CONNECTED).
+    kind         "conv" (CONV_2D), "depthwise" (DEPTHWISE_CONV_2D) or "dense" (FULLY_CONNECTED).
     encoded      bytes of the kernel in TFLite's smallest sparse encoding where they are known, else 0.
     levels       values that a stored weight can have.
     """
@@ -152,13 +153,18 @@ def chain_of(site: ConvSite, choice: Choice) -> tuple[Emitted, ...]:
             factors.append(("horizontal", (1, k_w, r_mid, r_out), at.after))
             if r_out != site.c_out:
                 factors.append(("last", (1, 1, r_out, site.c_out), at.after))
+        case "cp", (r,):
+            factors.append(("first", (1, 1, site.c_in, r), at.before))
+            factors.append(("depthwise", (k_h, k_w, 1, r), at.after))
+            factors.append(("last", (1, 1, r, site.c_out), at.after))
         case _:
             raise ValueError(f"no chain {choice.chain!r} with ranks {choice.ranks}")
     zero = "zero" if site.kind == "conv" else "none"  # FULLY_CONNECTED may lack a bias, CONV_2D never does
     own = "own" if site.use_bias else zero
     last = len(factors) - 1
     emitted = tuple(
-        Emitted(role, k, p, own if i == last else zero, kind=site.kind) for i, (role, k, p) in enumerate(factors)
+        Emitted(role, k, p, own if i == last else zero, kind="depthwise" if role == "depthwise" else site.kind)
+        for i, (role, k, p) in enumerate(factors)
     )
     if not choice.is_int8:
         return tuple(replace(e, levels=choice.levels) for e in emitted)

@@ -24,7 +24,7 @@ from typing import ClassVar
 from compiler.backend.stored_bytes import StoredBytes, stored_bytes
 from compiler.backend.targets.agreement import Agreement
 from compiler.backend.targets.arena import alive_at_operators
-from compiler.backend.targets.constraints import few_bits_are_of_convolutions
+from compiler.backend.targets.constraints import depthwise_steps_are_plain, few_bits_are_of_convolutions
 from compiler.backend.targets.cost import Emitted, round_up
 from compiler.backend.targets.graph import Graph, Operator
 from compiler.backend.targets.latency import ETHOS_U55_128, Processor
@@ -65,7 +65,7 @@ class EthosU(Target):
     title: ClassVar[str] = "Arm Ethos-U microNPUs"
     tool: ClassVar[str] = "Vela (ethos-u-vela)"
     packages: ClassVar[tuple[str, ...]] = ("ethos-u-vela",)
-    constraints: ClassVar[tuple[Constraint, ...]] = (few_bits_are_of_convolutions,)
+    constraints: ClassVar[tuple[Constraint, ...]] = (depthwise_steps_are_plain, few_bits_are_of_convolutions)
     processor: ClassVar[Processor] = ETHOS_U55_128
     arena_evidence: ClassVar[str] = (
         "The largest sum over operators of live feature maps, in bricks of 16 channels, and weights staged in SRAM. On "

@@ -19,6 +19,7 @@ from compiler.backend.targets.agreement import Agreement, compare
 from compiler.backend.targets.arena import expanded_bytes, live_tensors, packed_bytes
 from compiler.backend.targets.constraints import (
     dense_layer_is_not_stored_sparse,
+    depthwise_steps_are_plain,
     few_bits_are_of_convolutions,
     weights_have_eight_or_four_bits,
 )
@@ -42,6 +43,7 @@ class Mobile(Target):
     packages: ClassVar[tuple[str, ...]] = ("ai-edge-litert",)
     constraints: ClassVar[tuple[Constraint, ...]] = (
         dense_layer_is_not_stored_sparse,
+        depthwise_steps_are_plain,
         few_bits_are_of_convolutions,
         weights_have_eight_or_four_bits,
     )

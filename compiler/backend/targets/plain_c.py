@@ -32,7 +32,7 @@ from compiler.backend.targets.c.int8_borders import int8_borders
 from compiler.backend.targets.c.operators.conv import PARAMS_BYTES
 from compiler.backend.targets.c.operators.fully_connected import PARAMS_BYTES as DENSE_PARAMS_BYTES
 from compiler.backend.targets.c.pack_weights import BLOCKS, READ_AHEAD
-from compiler.backend.targets.constraints import few_bits_are_of_convolutions
+from compiler.backend.targets.constraints import depthwise_steps_are_plain, few_bits_are_of_convolutions
 from compiler.backend.targets.cost import BIAS_BYTES
 from compiler.backend.targets.cost import Emitted as Convolution
 from compiler.backend.targets.graph import Graph, output_steps, read_graph
@@ -88,6 +88,7 @@ class PlainC(Target):
     tool: ClassVar[str] = "the emitted C99 (this machine's C compiler)"
     constraints: ClassVar[tuple[Constraint, ...]] = (
         dense_layer_has_no_sparse_kernel,
+        depthwise_steps_are_plain,
         few_bits_are_of_convolutions,
     )
     processor: ClassVar[Processor] = CORTEX_M4_C

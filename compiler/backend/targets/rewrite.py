@@ -22,6 +22,7 @@ from compiler.types import Choice, ConvSite
 INT8 = np.dtype("i1")
 EXPAND = "EXPAND"  # no operator of a file: the room that a convolution takes to unpack its kernel
 BRANCH = ("gather", "sparse", "scatter")
+STRIDING = ("core", "vertical", "depthwise", "sparse")  # roles with an extent
 
 
 def match_sites(graph: Graph, sites: Sequence[ConvSite]) -> dict[int, ConvSite]:
@@ -127,7 +128,7 @@ class Rewriting:
         source, result = op.inputs[0], op.outputs[0]
         before, after = (self.tensors[i].shape[:-1] for i in (source, result))
         roles = [step.role for step in steps]
-        strides_at = next((i for i, role in enumerate(roles) if role in ("core", "vertical", "sparse")), 0)
+        strides_at = next((i for i, role in enumerate(roles) if role in STRIDING), 0)
         size = before
         for index, step in enumerate(steps):
             if index >= strides_at:
@@ -147,6 +148,9 @@ class Rewriting:
     def convolve(self, source: int, conv: Emitted, size: tuple[int, ...], into: int | None) -> int:
         k_h, k_w, c_in, c_out = conv.kernel
         is_map = len(size) == 3
+        if conv.kind == "depthwise":
+            kernel = self.tensor((1, k_h, k_w, c_out), constant=True)
+            return self.append("DEPTHWISE_CONV_2D", (source, kernel), (*size, c_out), into)
         few = conv.bits if conv.bits != 8 else 0
         kernel = self.tensor((c_out, k_h, k_w, c_in) if is_map else (c_out, c_in), constant=True, bits=few)
         if self.target.densifies(conv):

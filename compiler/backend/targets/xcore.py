@@ -22,6 +22,7 @@ from compiler.backend.targets.agreement import Agreement, compare
 from compiler.backend.targets.arena import live_tensors, overlapped, packed_bytes
 from compiler.backend.targets.constraints import (
     GRID,
+    depthwise_steps_are_plain,
     kept_on_grid,
     ranks_on_grid,
     structure_is_dense_when_emitted,
@@ -55,6 +56,7 @@ class XCore(Target):
         structure_is_dense_when_emitted,
         ranks_on_grid,
         kept_on_grid,
+        depthwise_steps_are_plain,
         weights_have_eight_bits,
     )
     processor: ClassVar[Processor] = XCORE_THREAD

@@ -32,6 +32,11 @@ def test_chain_kernels_are_those_of_the_definition() -> None:
         "horizontal": (1, 3, 12, 16),
         "last": (1, 1, 16, 64),
     }
+    assert kernels(SITE, Choice("cp", (40,))) == {
+        "first": (1, 1, 32, 40),
+        "depthwise": (3, 3, 1, 40),
+        "last": (1, 1, 40, 64),
+    }
     assert kernels(SITE, Choice("none", structure="filter", kept=4)) == {}
 
 
@@ -41,8 +46,8 @@ def test_a_rank_that_equals_its_channels_drops_the_factor() -> None:
 
 
 def test_unknown_chains_are_refused() -> None:
-    with pytest.raises(ValueError, match="no chain 'cp'"):
-        chain_of(SITE, Choice("cp", (3,)))
+    with pytest.raises(ValueError, match="no chain 'tucker5'"):
+        chain_of(SITE, Choice("tucker5", (3,)))
 
 
 def test_the_bias_sits_on_the_last_factor_and_zeros_on_the_others() -> None:
@@ -64,6 +69,11 @@ def test_factors_before_the_stride_run_at_the_input_resolution() -> None:
 def test_a_tucker2_projects_the_input_map() -> None:
     macs = {e.role: e.macs for e in chain_of(STRIDED, Choice("tucker2", (8, 16)))}
     assert macs == {"first": 16 * 16 * 32 * 8, "core": 8 * 8 * 9 * 8 * 16, "last": 8 * 8 * 16 * 64}
+
+
+def test_a_depthwise_factor_multiplies_each_channel_by_itself() -> None:
+    macs = {e.role: e.macs for e in chain_of(STRIDED, Choice("cp", (40,)))}
+    assert macs == {"first": 16 * 16 * 32 * 40, "depthwise": 8 * 8 * 9 * 40, "last": 8 * 8 * 40 * 64}
 
 
 def test_positions_without_maps_agree_with_maps_where_the_stride_divides() -> None:

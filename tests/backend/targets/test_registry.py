@@ -116,6 +116,8 @@ def test_what_a_target_cannot_hold_is_refused_with_the_nearest_that_it_can(name:
         target.check(SITE, Choice("tucker4", (8, 2, 16)))
     with pytest.raises(UnsupportedLayer, match=r"keeps 6 filters: use 4 or 8"):
         target.check(SITE, Choice("none", structure="filter", kept=6))
+    with pytest.raises(UnsupportedLayer, match=r"has r=10: use 8 or 12"):
+        target.check(SITE, Choice("cp", (10,)))
     target.check(SITE, Choice("tucker2", (8, 20)))
     target.check(SITE, Choice("none", structure="channel", kept=8))
 

@@ -77,6 +77,7 @@ def test_macs_are_those_of_the_price() -> None:
     original = network(lambda built: built.conv(24, 3, 2))
     for choice in (
         Choice("tucker4", (4, 8, 12)),
+        Choice("cp", (20,)),
         Choice("tucker2", (4, 8), "filter", kept=4),
         Choice("none", structure="channel", kept=8),
     ):
