@@ -78,7 +78,8 @@ def candidates(site: ConvSite, kernel: np.ndarray, metric: Metric, target: Targe
     entries += branches
     if menu.hybrid and chains and branches:
         best = best_structures(site, branches, target, structures, effort.hybrid_structures)
-        entries += hybrid_entries(site, kernel, metric, chains, best, effort)
+        anchors = chain_anchors(site, with_room(chains), effort.hybrid_shares)
+        entries += hybrid_entries(site, kernel, metric, anchors, best, effort)
     for levels in menu.few_levels:
         if target.refusal(site, Choice(levels=levels)) is None:
             entries += few_bit_entries(site, kernel, metric, chains, levels)
@@ -202,13 +203,12 @@ def hybrid_entries(
     site: ConvSite,
     kernel: np.ndarray,
     metric: Metric,
-    chains: Sequence[Entry],
+    chains: Sequence[Choice],
     structures: Sequence[tuple[str, tuple[int, int] | None]],
     effort: Effort,
 ) -> Iterator[Entry]:
-    """A few chains along their front, each with a sparse branch of what it leaves, over densities."""
-    beside = [entry for entry in chains if entry[0].chain != "cp"]
-    for choice in chain_anchors(site, beside, effort.hybrid_shares):
+    """Chains, each with a sparse branch of what it leaves, over densities."""
+    for choice in chains:
         left_by_chain = chain_beside(kernel, metric, choice)
         for name, block in structures:
             start = left_by_chain(np.zeros((len(metric.sigma), len(metric.gamma)), kernel.dtype))
@@ -216,6 +216,12 @@ def hybrid_entries(
             counts = [round(d * pruner.groups) for d in effort.hybrid_densities]
             for kept, sparse in pruner.descend(counts, beside=left_by_chain).items():
                 yield Choice(choice.chain, choice.ranks, name, block, kept), sparse.loss
+
+
+def with_room(chains: Sequence[Entry]) -> list[Entry]:
+    """Those that a sparse branch may stand beside. What components leave has no large weights: at two bytes a weight,
+    a branch in their stead raised the loss in 17 of 18 cases, by 1 to 50 %, and lowered it by 2 % in one."""
+    return [entry for entry in chains if entry[0].chain != "cp"]
 
 
 def few_bit_entries(
