@@ -64,6 +64,8 @@ class Variant:
     refit: bool = True
     equalised: bool = True
     rounded: bool = True  # kernels with the inputs in view; False: to the nearest
+    components: bool = True  # CP chains on the menu
+    branches: bool = True  # sparse branches on it, alone and beside chains
 
 
 VARIANTS: dict[str, Variant] = {
@@ -78,7 +80,10 @@ VARIANTS: dict[str, Variant] = {
     "real images instead": Variant(inputs="real"),
     "without measured scales": Variant(calibrated=False),
     "without allocation (same share of every site)": Variant(allocation="uniform"),
-    "without sparse branches": Variant(("--compression_type=tucker",)),
+    "without components (CP)": Variant(components=False),
+    "without sparse branches": Variant(branches=False),
+    "Tucker alone": Variant(("--compression_type=tucker",)),
+    "components alone": Variant(("--compression_type=cp",)),
     "without chains": Variant(("--compression_type=spars",)),
     "unstructured only": Variant(("--pruning_structure=unstructured",)),
     "without refit": Variant(refit=False),
@@ -188,6 +193,10 @@ def offer(session: Session, variant: Variant) -> tuple[Menus, float]:
     began, options, network = time.monotonic(), session.options, session.network
     kernels = {site.name: kernel_of(network.folded, site.name)[0] for site in network.inventory.sites}
     menu = menu_of(options.compression_type, options.pruning_structure, options.block_size)
+    if not variant.components:
+        menu = replace(menu, chains=tuple(chain for chain in menu.chains if chain != "cp"))
+    if not variant.branches:
+        menu = replace(menu, structures=(), hybrid=False)
     knowledge = session.knowledge
     priced = menus(network.inventory, kernels, knowledge.metrics, session.target, menu, jobs=options.jobs)
     if variant.calibrated:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from compiler.decompose.cp import Components, beginning, cp, cp_ladder, polish, raised, step_of, whiten
+from compiler.decompose.cp import RIDGE, Components, beginning, cp, cp_ladder, polish, raised, step_of, whiten
 from compiler.decompose.effort import effort_of
 from compiler.decompose.tucker2 import tucker2
 from tests.decompose.cases import Shape, identity_metric, kernel_of, metric_of, relative_loss, seeds, shapes
@@ -56,7 +56,7 @@ def test_more_components_lose_no_more(shape: Shape, seed: int) -> None:
     losses = [loss for _, loss in cp_ladder(kernel, metric, range(1, 8))]
     assert losses[0] <= metric.loss(kernel) * (1 + 1e-9)
     for less, more in itertools.pairwise(losses):
-        assert more <= less * (1 + 2e-2) + 1e-4 * metric.loss(kernel)  # the ridge may move a little of it
+        assert more <= less + RIDGE * metric.loss(kernel)  # which the ridge may trade for shorter components
 
 
 @pytest.mark.parametrize("rank", [2, 6, 9])
@@ -157,6 +157,14 @@ def test_the_ridge_holds_cancelling_components_back() -> None:
     white = whiten(kernel.reshape(3, 1, 3, 3), identity_metric((3, 1, 3, 3)))
     components, _ = polish(random_components((3, 1, 3, 3), 2), white, (200, 60))
     assert float(np.max(components.squares()[0])) < 20.0
+
+
+def test_a_step_that_fails_is_tried_shorter() -> None:
+    """A trained layer's rank at which undamped steps went nowhere six times in a row."""
+    shape = (3, 3, 16, 16)
+    kernel, metric = of_rank(shape, 40) + 0.3 * kernel_of(shape), metric_of(shape)
+    losses = [metric.loss(kernel - cp(kernel, metric, rank).reconstruct()) for rank in (20, 30, 40)]
+    assert losses[0] > 1.5 * losses[1] > 2.25 * losses[2]
 
 
 def test_steps_settle_and_never_lose() -> None:
