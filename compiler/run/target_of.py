@@ -13,7 +13,7 @@ OWN: dict[str, type[EthosU | PlainC]] = {"accelerator": EthosU, "c_name": PlainC
 
 
 def target_of(options: Options) -> Target:
-    """Raises BadInput for a structure, bits, accelerator or files that the target lacks, with the nearest it has."""
+    """Raises BadInput for a structure, chain, bits, accelerator or files that the target lacks; says the nearest."""
     target = TARGETS[options.target]
     for flag, kind in OWN.items():
         given = getattr(options, flag)
@@ -35,6 +35,8 @@ def target_of(options: Options) -> Target:
         )
     if options.pruning_structure != "auto" and options.compression_type in ("hybrid", "spars"):
         target.refuse_structure(options.pruning_structure)
+    if options.compression_type == "cp":
+        target.refuse_components()
     if options.weight_bits is not None:
         target.refuse_bits(options.weight_bits)
     return target

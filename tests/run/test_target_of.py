@@ -41,6 +41,7 @@ def test_the_c_of_a_network_is_called_as_asked() -> None:
             {"target": "xcore", "pruning_structure": "unstructured"},
             r"xcore can't hold unstructured .* filter or channel, or --target mobile\.$",
         ),
+        ({"target": "xcore", "compression_type": "cp"}, r"xcore can't hold CP chains: .* --compression_type hybrid\.$"),
         (
             {"target": "cortex_m", "pruning_structure": "unstructured", "compression_type": "spars"},
             r"cortex_m can't hold unstructured sparsity: TFLite Micro has no kernel .* --pruning_structure filter or",

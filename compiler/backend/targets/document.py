@@ -24,6 +24,7 @@ EXAMPLES = (
     ("tucker2, ranks 16 and 18", Choice("tucker2", (16, 18))),
     ("unstructured, a tenth kept", Choice("none", structure="unstructured", kept=3686)),
     ("block 4×4, a tenth kept", Choice("none", structure="block", block=(4, 4), kept=230)),
+    ("cp, 56 components", Choice("cp", (56,))),
     ("tucker2 16, 16 and 8 channels", Choice("tucker2", (16, 16), "channel", kept=8)),
     ("tucker2 16, 16 and 8 filters", Choice("tucker2", (16, 16), "filter", kept=8)),
 )

@@ -123,6 +123,14 @@ class Target(ABC):
                 f"target {self.name} can't hold {structure} sparsity: {reason} Use {advised}--target mobile."
             )
 
+    def refuse_components(self) -> None:
+        """Raise BadInput with the reason unless the target holds CP chains."""
+        broken = self.breaks(ANY_SITE, Choice("cp", (4,)))
+        if broken is not None:
+            raise BadInput(
+                f"target {self.name} can't hold CP chains: {sentence(broken[0])} Use --compression_type hybrid."
+            )
+
     @property
     def held_bits(self) -> tuple[int, ...]:
         """Of a weight, the numbers of bits that the target runs convolutions of, 8 first."""

@@ -22,7 +22,6 @@ from compiler.backend.targets.agreement import Agreement, compare
 from compiler.backend.targets.arena import live_tensors, overlapped, packed_bytes
 from compiler.backend.targets.constraints import (
     GRID,
-    depthwise_steps_are_plain,
     kept_on_grid,
     ranks_on_grid,
     structure_is_dense_when_emitted,
@@ -38,10 +37,17 @@ from compiler.backend.targets.tool import require, run_tool, script
 from compiler.backend.verify import run_raw
 from compiler.errors import CheckFailed
 from compiler.result import TargetFigures
+from compiler.types import Choice, ConvSite
 
 ALIGNMENT = 8
 ROUNDING = (*CONVOLUTIONS, "ADD", "MUL", "MEAN", "AVERAGE_POOL_2D")
 VECTOR, ACCUMULATORS = 32, 16  # bytes of a load; int8 products are summed in so many accumulators at once
+
+
+def components_would_add_noise(site: ConvSite, choice: Choice) -> str | None:
+    """xcore's kernels round otherwise than LiteRT's, and the components of a CP chain cancel in part, so that the
+    difference grows: ResNet-8 with 60 % of its weights came out at 19 dB where the original has 24."""
+    return f"Layer '{site.name}' asks for cp: use tucker2." if choice.chain == "cp" else None
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,7 @@ class XCore(Target):
         structure_is_dense_when_emitted,
         ranks_on_grid,
         kept_on_grid,
-        depthwise_steps_are_plain,
+        components_would_add_noise,
         weights_have_eight_bits,
     )
     processor: ClassVar[Processor] = XCORE_THREAD

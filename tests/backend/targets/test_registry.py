@@ -117,9 +117,34 @@ def test_what_a_target_cannot_hold_is_refused_with_the_nearest_that_it_can(name:
     with pytest.raises(UnsupportedLayer, match=r"keeps 6 filters: use 4 or 8"):
         target.check(SITE, Choice("none", structure="filter", kept=6))
     with pytest.raises(UnsupportedLayer, match=r"has r=10: use 8 or 12"):
-        target.check(SITE, Choice("cp", (10,)))
+        target.check(SITE, Choice("svd", (10,)))
     target.check(SITE, Choice("tucker2", (8, 20)))
     target.check(SITE, Choice("none", structure="channel", kept=8))
+
+
+def test_components_are_refused_where_their_noise_would_grow() -> None:
+    with pytest.raises(BadInput, match=r"^target xcore can't hold CP chains: .* 24\. Use --compression_type hybrid\.$"):
+        TARGETS["xcore"].refuse_components()
+    for name in TARGETS.keys() - {"xcore"}:
+        TARGETS[name].refuse_components()
+
+
+@pytest.mark.parametrize(
+    "site",
+    [
+        ConvSite("strided", "conv", (3, 3), 8, 8, strides=(2, 1)),
+        ConvSite("dilated", "conv", (3, 3), 8, 8, dilation=(2, 2)),
+        ConvSite("point", "conv", (1, 1), 8, 8),
+        ConvSite("dense", "dense", (1, 1), 8, 8),
+    ],
+    ids=lambda site: site.name,
+)
+def test_components_need_a_plain_depthwise_convolution(site: ConvSite) -> None:
+    for name in TARGETS.keys() - {"xcore"}:
+        refusal = TARGETS[name].refusal(site, Choice("cp", (4,)))
+        assert refusal is not None
+        assert f"Layer '{site.name}' asks for cp: use tucker2." in refusal
+    assert TARGETS["mobile"].refusal(ConvSite("conv", "conv", (3, 3), 8, 8, strides=(2, 2)), Choice("cp", (4,))) is None
 
 
 def test_a_rank_that_drops_its_factor_need_not_be_on_the_grid() -> None:
