@@ -121,3 +121,16 @@ def test_limits_are_kept_or_refused_with_what_can_be_had(tiny: Path, tmp_path: P
         impossible = {"max_latency_ratio": 0.01}.get(flag, 100)
         with pytest.raises(Infeasible, match=rf"--{flag} {impossible} can't be met within the budget: the smallest"):
             run(tmp_path, tiny, target="cortex_m", compression_factor=0.6, **{flag: impossible})
+
+
+@pytest.mark.parametrize("name", ["mobile", "ethos_u", "c"])
+def test_components_run_on_the_target_and_a_plan_of_them_is_replayed(name: str, tiny: Path, tmp_path: Path) -> None:
+    flags: dict[str, Any] = {"target": name, "compression_type": "cp", "compression_factor": 0.7, "weight_bits": 8}
+    result = run(tmp_path, tiny, **flags)
+    assert "cp" in {layer.choice for layer in result.layers}
+    assert result.compressed.stored_weight_bytes <= 0.7 * result.original.stored_weight_bytes
+    depthwise = [op for op in read_graph(tmp_path.joinpath("net.tflite").read_bytes()).operators if "DEPTH" in op.code]
+    assert len(depthwise) == sum(layer.choice == "cp" for layer in result.layers)
+    (tmp_path / "again").mkdir()
+    again = run(tmp_path / "again", tiny, plan=tmp_path / "net.plan.json", target=name, weight_bits=8)
+    assert Path(again.output_path).read_bytes() == Path(result.output_path).read_bytes()
