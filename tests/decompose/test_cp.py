@@ -159,17 +159,12 @@ def test_the_ridge_holds_cancelling_components_back() -> None:
     assert float(np.max(components.squares()[0])) < 20.0
 
 
-def test_a_step_that_fails_is_tried_shorter() -> None:
-    """A trained layer's rank at which undamped steps went nowhere six times in a row."""
-    shape = (3, 3, 16, 16)
-    kernel, metric = of_rank(shape, 40) + 0.3 * kernel_of(shape), metric_of(shape)
-    losses = [metric.loss(kernel - cp(kernel, metric, rank).reconstruct()) for rank in (20, 30, 40)]
-    assert losses[0] > 1.5 * losses[1] > 2.25 * losses[2]
-
-
-def test_steps_settle_and_never_lose() -> None:
-    white = whiten(kernel_of(SHAPE), metric_of(SHAPE))
-    start, before = raised(None, white, 8, (2, 4))
-    _, after = polish(start, white, (20, 20))
-    _, later = polish(start, white, (60, 20))
-    assert later <= after <= before * (1 + 1e-3)
+@pytest.mark.parametrize("seed", range(3))
+def test_a_step_that_fails_is_tried_shorter(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From components of no kernel in particular, an undamped step leads away."""
+    monkeypatch.setattr("compiler.decompose.cp.DAMPING", 1e-6)
+    shape = (3, 3, 12, 12)
+    white, start = whiten(of_rank(shape, 20, seed), metric_of(shape, seed)), random_components(shape, 20, seed)
+    _, before = polish(start, white, (0, 0))
+    _, after = polish(start, white, (25, 60))
+    assert after < 0.05 * before
