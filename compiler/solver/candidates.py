@@ -256,12 +256,11 @@ def chain_anchors(site: ConvSite, chains: Sequence[Entry], shares: Sequence[floa
 
 
 def chain_weights(site: ConvSite, choice: Choice) -> int:
-    """Number of weights of a chain."""
+    """Number of weights of a chain that a branch may stand beside."""
     k_h, k_w = site.kernel_size
     ranks = choice.ranks
-    if choice.chain in ("svd", "cp"):
-        own = k_h * k_w if choice.chain == "cp" else 0
-        return ranks[0] * (site.c_in + own + site.c_out)
+    if choice.chain == "svd":
+        return ranks[0] * (site.c_in + site.c_out)
     first = site.c_in * ranks[0] if ranks[0] < site.c_in else 0
     last = site.c_out * ranks[-1] if ranks[-1] < site.c_out else 0
     if choice.chain == "tucker2":

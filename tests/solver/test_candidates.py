@@ -18,6 +18,7 @@ from compiler.solver.candidates import (
     candidates,
     chain_entries,
     chain_weights,
+    cp_ranks,
     finest,
     menu_of,
     pareto,
@@ -127,6 +128,15 @@ def test_the_two_ranks_are_not_tied() -> None:
     shares = {(choice.ranks[0] / CONV.c_in, choice.ranks[1] / CONV.c_out) for choice, _ in entries}
     assert any(a < b for a, b in shares)
     assert any(a > b for a, b in shares)
+
+
+def test_components_reach_from_a_small_share_to_nearly_all_of_the_weights() -> None:
+    weights = 12 + 9 + 16
+    ranks = cp_ranks(ConvSite("conv", "conv", (3, 3), 12, 16), 1, Effort())
+    assert ranks[0] * weights == pytest.approx(0.06 * 9 * 12 * 16, abs=weights)
+    assert ranks[-1] * weights == pytest.approx(0.9 * 9 * 12 * 16, abs=weights)
+    assert len(ranks) >= 10
+    assert cp_ranks(ConvSite("thin", "conv", (3, 3), 1, 1), 4, Effort()) == []
 
 
 def test_ranks_keep_to_the_targets_grid() -> None:

@@ -10,11 +10,13 @@ import pytest
 from keras import layers
 
 from compiler.datafree.study import Study, study
+from compiler.decompose.fit import fit
 from compiler.frontend.read_network import Network, read_network
-from compiler.surgery.distil import distil, varied
+from compiler.surgery.distil import Trained, distil, varied
 from compiler.surgery.realise import Divergence, fit_all
 from compiler.surgery.refit import Fitted
 from compiler.types import DENSE, Choice
+from tests.decompose.cases import kernel_of, metric_of
 from tests.frontend.networks import randomize
 
 CHOICES = {
@@ -51,6 +53,22 @@ def fitted(network: Network, knowledge: Study) -> Fitted:
 
 def trained(network: Network, knowledge: Study, fitted: Fitted, steps: int = 80) -> Fitted:
     return distil(network, knowledge, fitted, Divergence(network, knowledge.held_out), seed=0, steps=steps, batch=32)
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        Choice("tucker2", (2, 4)),
+        Choice("tucker4", (2, 3, 4)),
+        Choice("cp", (5,)),
+        Choice("tucker2", (2, 4), "filter", None, 3),
+    ],
+    ids=lambda choice: choice.chain,
+)
+def test_the_kernel_that_is_trained_is_the_one_that_is_reconstructed(choice: Choice) -> None:
+    factors = fit(kernel_of((3, 2, 4, 6), dtype=np.float32), metric_of((3, 2, 4, 6), dtype=np.float32), choice)
+    kernel, _ = Trained(factors, np.zeros(6, np.float32)).kernel_and_bias()
+    np.testing.assert_allclose(kernel.numpy(), factors.reconstruct(), rtol=1e-4, atol=1e-5)
 
 
 def test_training_brings_held_out_outputs_nearer(network: Network, knowledge: Study, fitted: Fitted) -> None:
