@@ -150,13 +150,27 @@ def test_an_undamped_step_is_that_of_gauss_and_newton() -> None:
     assert np.linalg.norm(found - expected) < 0.1 * np.linalg.norm(expected)
 
 
-def test_the_ridge_holds_cancelling_components_back() -> None:
-    """Two components that nearly cancel come closer to a kernel of border rank two than any of moderate length."""
-    a, b, c = (np.eye(3)[:, 0], np.eye(3)[:, 1], np.eye(3)[:, 2])
-    kernel = sum(np.einsum("p,i,o->pio", *parts) for parts in ((a, a, b), (a, b, a), (b, a, a))) + 0 * c
-    white = whiten(kernel.reshape(3, 1, 3, 3), identity_metric((3, 1, 3, 3)))
-    components, _ = polish(random_components((3, 1, 3, 3), 2), white, (200, 60))
-    assert float(np.max(components.squares()[0])) < 20.0
+def test_the_ridge_holds_cancelling_components_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tensor of border rank two: two components come as near to it as they grow long and cancel."""
+    a, b, _ = np.eye(3)
+    kernel = sum(np.einsum("p,i,o->pio", *parts) for parts in ((a, a, b), (a, b, a), (b, a, a)))
+    shape = (3, 1, 3, 3)
+    longest = []
+    for ridge in (RIDGE, 0.0):
+        monkeypatch.setattr("compiler.decompose.cp.RIDGE", ridge)
+        white = whiten(kernel.reshape(shape), identity_metric(shape))
+        components, _ = polish(random_components(shape, 2), white, (300, 60))
+        longest.append(float(np.max(components.squares()[0])))
+    assert longest[0] < 0.5 * longest[1]
+
+
+def test_the_last_factor_is_a_least_squares_fit_before_any_step() -> None:
+    white, at = whiten(kernel_of(SHAPE), metric_of(SHAPE)), random_components(SHAPE, 4)
+    _, loss = polish(at, white, (0, 0))
+    half = np.linalg.cholesky(white.sigma).T
+    last, *_ = np.linalg.lstsq(half @ at.patterns, half @ white.kernel, rcond=None)
+    rest = half @ (white.kernel - at.patterns @ last)
+    assert loss == pytest.approx(0.5 * float(np.sum(rest**2)) * white.unit, rel=0.02)
 
 
 @pytest.mark.parametrize("seed", range(3))
