@@ -27,7 +27,7 @@ class Effort:
 
     input_ranks: int = 14  # r_in values tried for tucker2; every r_out comes with each
     split_ranks: int = 6  # r_in and r_mid values tried for tucker4; every r_out comes with each
-    cp_ranks: int = 14  # tried for cp, spaced in equal ratios; 0: none
+    cp_shares: tuple[float, ...] = spaced(0.9, 0.06, 14)  # of the dense weights, in components
     cp_steps: tuple[int, int] = (6, 12)  # of Levenberg-Marquardt as components are added, and in each of them
     cp_last_steps: tuple[int, int] = (24, 24)  # of the fit of a chosen rank
     structures: int = 9  # of those on the menu, the finest first
@@ -49,7 +49,7 @@ LEVELS: tuple[tuple[float, Effort], ...] = (
         Effort(
             densities=spaced(0.85, 0.02, 14),
             hybrid_densities=spaced(0.4, 0.03, 7),
-            cp_ranks=10,
+            cp_shares=spaced(0.9, 0.06, 10),
             cp_steps=(5, 10),
             cp_last_steps=(16, 16),
             hybrid_structures=2,
@@ -65,7 +65,7 @@ LEVELS: tuple[tuple[float, Effort], ...] = (
         Effort(
             input_ranks=10,
             split_ranks=4,
-            cp_ranks=6,
+            cp_shares=spaced(0.8, 0.06, 6),
             cp_steps=(4, 8),
             cp_last_steps=(8, 10),
             structures=6,
@@ -84,9 +84,9 @@ LEVELS: tuple[tuple[float, Effort], ...] = (
         Effort(
             input_ranks=7,
             split_ranks=3,
-            cp_ranks=4,
-            cp_steps=(3, 6),
-            cp_last_steps=(5, 8),
+            cp_shares=(0.4, 0.18, 0.08),
+            cp_steps=(2, 5),
+            cp_last_steps=(3, 6),
             structures=3,
             densities=spaced(0.7, 0.04, 5),
             hybrid_densities=(0.3, 0.15, 0.06),
@@ -102,7 +102,13 @@ LEVELS: tuple[tuple[float, Effort], ...] = (
     (
         np.inf,
         Effort(
-            input_ranks=6, split_ranks=0, cp_ranks=0, structures=0, densities=(), hybrid_structures=0, hybrid_shares=()
+            input_ranks=6,
+            split_ranks=0,
+            cp_shares=(),
+            structures=0,
+            densities=(),
+            hybrid_structures=0,
+            hybrid_shares=(),
         ),
     ),
 )

@@ -29,7 +29,6 @@ from compiler.types import DENSE, FEW_LEVELS, Candidate, Choice, ConvSite
 
 AUTO_BLOCKS = ((2, 1), (1, 2), (2, 2), (4, 1), (4, 4))
 
-LEAST_CP, MOST_CP = 0.06, 0.9
 FEW_BIT_SHARES = (0.1, 0.14, 0.2, 0.28, 0.36, 0.46, 0.58, 0.72, 0.9)  # of the dense weights, in a chain
 
 Entry = tuple[Choice, float]
@@ -156,10 +155,10 @@ def chain_entries(
 
 
 def cp_ranks(site: ConvSite, grid: int, effort: Effort) -> list[int]:
-    """Numbers of components from LEAST_CP of the dense weights to MOST_CP of them, in about equal ratios."""
+    """Numbers of components that are these shares of the dense weights, ascending."""
     k_h, k_w = site.kernel_size
     whole = site.weights / (site.c_in + k_h * k_w + site.c_out)
-    ranks = (round(share * whole / grid) * grid for share in np.geomspace(LEAST_CP, MOST_CP, effort.cp_ranks))
+    ranks = (round(share * whole / grid) * grid for share in effort.cp_shares)
     return sorted({rank for rank in ranks if rank > 0})
 
 
