@@ -27,6 +27,7 @@ from compiler.solver.candidates import (
 from compiler.types import DENSE, Candidate, Choice, ConvSite, Cost
 
 CONV = ConvSite("conv", "conv", (3, 3), 8, 12, padding="same", positions=36)
+DILATED = ConvSite("dilated", "conv", (3, 3), 8, 12, dilation=(2, 2), padding="same", positions=36)
 POINTWISE = ConvSite("pointwise", "conv", (1, 1), 16, 12, positions=36)
 LOGITS = ConvSite("logits", "dense", (1, 1), 16, 12)
 EVERYTHING = menu_of("hybrid", "auto", (4, 4))
@@ -51,7 +52,7 @@ def menu_for(site: ConvSite, menu: Menu, target: str = "mobile") -> tuple[Candid
 
 @pytest.fixture(scope="module")
 def hybrid() -> tuple[Candidate, ...]:
-    return menu_for(CONV, menu_of("hybrid", "unstructured", (4, 4)))
+    return menu_for(DILATED, menu_of("hybrid", "unstructured", (4, 4)))
 
 
 @pytest.mark.parametrize("site", [CONV, POINTWISE, LOGITS], ids=lambda site: site.name)
@@ -110,9 +111,19 @@ def test_each_type_and_structure_offers_what_it_says(compression_type: str, stru
 
 
 def test_a_hybrid_offers_chains_branches_and_both(hybrid: tuple[Candidate, ...]) -> None:
-    kinds = {(c.choice.chain not in ("dense", "none"), c.choice.structure is not None) for c in hybrid}
-    assert kinds == {(False, False), (True, False), (False, True), (True, True)}
+    assert kinds_of(hybrid) == {(False, False), (True, False), (False, True), (True, True)}
     assert {c.choice.structure for c in hybrid} == {None, "unstructured"}
+
+
+def test_where_components_are_offered_chains_stand_alone() -> None:
+    menu = menu_for(CONV, menu_of("hybrid", "unstructured", (4, 4)))
+    assert {"cp", "tucker2"} <= {c.choice.chain for c in menu}
+    assert kinds_of(menu) == {(False, False), (True, False), (False, True)}
+
+
+def kinds_of(menu: tuple[Candidate, ...]) -> set[tuple[bool, bool]]:
+    """(has a chain, has a branch) of each entry."""
+    return {(c.choice.chain not in ("dense", "none"), c.choice.structure is not None) for c in menu}
 
 
 @pytest.mark.parametrize("site", [POINTWISE, LOGITS], ids=lambda site: site.name)
