@@ -251,11 +251,13 @@ def raised(
     return components, loss
 
 
-def cp(kernel: np.ndarray, metric: Metric, rank: int) -> Factors:
-    """Best found chain of an HWIO kernel with `rank` components (more than c_in and c_out, if that is asked)."""
+def cp(kernel: np.ndarray, metric: Metric, rank: int, *, polished: bool = True) -> Factors:
+    """Best found chain of an HWIO kernel with `rank` components (more than c_in and c_out, if that is asked); not
+    `polished`: as good as on a ladder."""
     effort, whitened = effort_of(metric), whiten(kernel, metric)
     components, _ = raised(None, whitened, rank, effort.cp_steps)
-    components, _ = polish(components, whitened, effort.cp_last_steps)
+    if polished:
+        components, _ = polish(components, whitened, effort.cp_last_steps)
     k_h, k_w, _, _ = kernel.shape
     return Factors(
         (

@@ -30,9 +30,9 @@ DECOMPOSITIONS: dict[str, Callable[..., Factors]] = {
 
 def fit(kernel: np.ndarray, metric: Metric, choice: Choice, alternations: int | None = None) -> Factors:
     """Factors of an HWIO `kernel` as `choice` asks, nearest in `metric`. `alternations`: how often chain and branch
-    take turns at most (default: as the metric's size allows)."""
+    take turns at most (default: as the metric's size allows); with one, components are as on a menu, not polished."""
     if choice.structure is None:
-        return fit_chain(kernel, metric, choice)
+        return fit_chain(kernel, metric, choice, polished=alternations != 1)
     if choice.chain == "none":
         return Factors((), fit_sparse(kernel, metric, choice, None).values.reshape(kernel.shape))
     chain = fit_chain(kernel, metric, choice)
@@ -50,10 +50,12 @@ def fit(kernel: np.ndarray, metric: Metric, choice: Choice, alternations: int | 
     return Factors(chain.chain, values.reshape(kernel.shape))
 
 
-def fit_chain(kernel: np.ndarray, metric: Metric, choice: Choice) -> Factors:
+def fit_chain(kernel: np.ndarray, metric: Metric, choice: Choice, *, polished: bool = True) -> Factors:
     """The chain alone, on grids of few levels where `choice` asks for them; "dense" is the kernel itself."""
     if choice.chain == "dense":
         return Factors((("core", kernel if choice.is_int8 else few_bits(kernel, metric, choice.levels)),))
+    if choice.chain == "cp":
+        return cp(kernel, metric, *choice.ranks, polished=polished)
     factors = DECOMPOSITIONS[choice.chain](kernel, metric, *choice.ranks)
     return factors if choice.is_int8 else few_bit_chain(factors, kernel, metric, choice.levels)
 

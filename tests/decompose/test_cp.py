@@ -65,6 +65,8 @@ def test_the_ladders_loss_is_that_of_its_kernel(rank: int) -> None:
     kernel, metric = kernel_of(SHAPE), metric_of(SHAPE)
     components, loss = raised(None, whiten(kernel, metric), rank, effort_of(metric).cp_steps)
     assert components.rank == rank
+    unpolished = metric.loss(kernel - cp(kernel, metric, rank, polished=False).reconstruct())
+    assert unpolished == pytest.approx(loss, rel=1e-6)
     factors = cp(kernel, metric, rank)
     assert metric.loss(kernel - factors.reconstruct()) <= loss * (1 + 1e-6)
     white = whiten(kernel, metric)
