@@ -173,8 +173,8 @@ def _parser(prog: str, description: str, writes: bool) -> argparse.ArgumentParse
         what,
         "compression_type",
         str,
-        "hybrid: low rank plus sparse; tucker: low rank only; spars: sparse only; tucker4: low rank in four factors; "
-        "cp: low rank with a depthwise factor",
+        "hybrid: low rank and sparse, all kinds; tucker: low rank in three factors; spars: sparse only; tucker4: low "
+        "rank in four factors; cp: low rank with a depthwise factor",
         "tucker",
         COMPRESSION_TYPES,
     )

@@ -37,6 +37,7 @@ DAMPING, HARDER, SOFTER = (
     3.0,
 )  # to begin with; times it behind a step that fails, divided behind one that wins
 SETTLED, PATIENCE = 2e-3, 2  # so many steps in a row that win less than this share of the loss are the last
+EMPTY = 1e-4  # of the largest singular value: an input direction in which a residual is nothing
 FLAT = 1e-6  # added to a Gram matrix whose components may be parallel, or nothing
 
 
@@ -149,14 +150,21 @@ class Components:
 
 
 def beginning(residual: np.ndarray, shape: tuple[int, int, int], count: int) -> Components:
-    """`count` components (c_in at most) of a residual: its leading input directions, of each the best rank one."""
+    """At most `count` components of a residual: along its input directions that are not empty, whose components no step
+    would ever move, the best of rank one; where these are too few, the next best, too."""
     positions, c_in, c_out = shape
     maps = residual.reshape(shape)
-    left, _, _ = np.linalg.svd(maps.transpose(1, 0, 2).reshape(c_in, -1), full_matrices=positions * c_out < c_in)
-    first = left[:, :count]
-    slices = np.einsum("ir,pio->rpo", first, maps, optimize=True)
-    left, singular, right = np.linalg.svd(slices, full_matrices=False)
-    return Components(first, (left[:, :, 0] * singular[:, :1]).T, right[:, 0])
+    left, sizes, _ = np.linalg.svd(maps.transpose(1, 0, 2).reshape(c_in, -1), full_matrices=False)
+    live = min(count, max(1, int(np.sum(sizes > EMPTY * sizes[0]))))
+    terms = min(-(-count // live), positions, c_out)
+    slices = np.einsum("ir,pio->rpo", left[:, :live], maps, optimize=True)
+    space, singular, outputs = np.linalg.svd(slices, full_matrices=False)
+    last = (singular[:, :terms, None] * outputs[:, :terms]).transpose(1, 0, 2).reshape(terms * live, c_out)
+    return Components(
+        np.tile(left[:, :live], (1, terms))[:, :count],
+        space[:, :, :terms].transpose(1, 2, 0).reshape(positions, terms * live)[:, :count],
+        last[:count],
+    )
 
 
 def joined(components: Components | None, more: Components) -> Components:

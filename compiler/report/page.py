@@ -144,7 +144,8 @@ def layer_rows(result: Result, details: Details) -> list[LayerRow]:
         detail = close.get(layer.name)
         spectrum = ""
         if detail is not None and detail.spectrum_in and layer.name in drawn:
-            cut = (layer.ranks[0], layer.ranks[-1]) if layer.ranks else (None, None)
+            tied = layer.choice.startswith("cp")  # whose components cut neither side's directions
+            cut = (layer.ranks[0], layer.ranks[-1]) if layer.ranks and not tied else (None, None)
             spectrum = spectrum_plot(detail.spectrum_in, detail.spectrum_out, *cut)
         share = layer.predicted_loss / total if total and layer.predicted_loss is not None else None
         rows.append(LayerRow(layer, detail, "left alone" if layer.reason else becomes(layer), share, spectrum))

@@ -78,11 +78,18 @@ def int8_snr_db(factors: Factors, per_tensor: bool = False) -> float | None:
     """10·log₁₀ of the kernel's energy over that of its change when each factor becomes int8, a scale an output channel
     (or one a tensor); None where nothing changes."""
     kernel = factors.reconstruct()
-    chain = tuple((role, rounded(factor, per_tensor)) for role, factor in factors.chain)
+    chain = tuple((role, rounded_factor(role, factor, per_tensor)) for role, factor in factors.chain)
     sparse = None if factors.sparse is None else rounded(factors.sparse, per_tensor)
     noise = float(np.sum((Factors(chain, sparse).reconstruct() - kernel) ** 2))
     signal = float(np.sum(kernel**2))
     return None if noise == 0 or signal == 0 else float(10 * np.log10(signal / noise))
+
+
+def rounded_factor(role: str, factor: np.ndarray, per_tensor: bool) -> np.ndarray:
+    """As `rounded`; a depthwise factor (k_h, k_w, r, 1) has a scale for each of its r channels."""
+    if role != "depthwise":
+        return rounded(factor, per_tensor)
+    return rounded(factor.swapaxes(2, 3), per_tensor).swapaxes(2, 3)
 
 
 def rounded(kernel: np.ndarray, per_tensor: bool) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from compiler.backend.targets.constraints import IN_FEW_BITS
+from compiler.backend.targets.constraints import IN_FEW_BITS, most_components
 from compiler.errors import BadInput
 from compiler.result import sparse_density
 from compiler.types import FEW_LEVELS, Choice, ConvSite
@@ -35,7 +35,7 @@ def fits_chain(site: ConvSite, choice: Choice) -> bool:
     if min(k_h, k_w) > 1 and len(choice.ranks) == 3:
         most["tucker4"] = (c_in, min(k_h * choice.ranks[0], k_w * c_out), c_out)
     if max(k_h, k_w) > 1:
-        most["cp"] = (min(k_h * k_w * min(c_in, c_out), c_in * c_out),)
+        most["cp"] = (most_components(site),)
     limits = most.get(choice.chain)
     if limits is None or len(limits) != len(choice.ranks):
         return False

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from compiler.backend.targets.constraints import GRID, IN_FEW_BITS
+from compiler.backend.targets.constraints import GRID, IN_FEW_BITS, most_components
 from compiler.backend.targets.target import Target
 from compiler.decompose.cp import cp_ladder
 from compiler.decompose.effort import Effort, effort_of
@@ -164,7 +164,7 @@ def cp_ranks(site: ConvSite, grid: int, effort: Effort) -> list[int]:
     k_h, k_w = site.kernel_size
     whole = site.weights / (site.c_in + k_h * k_w + site.c_out)
     ranks = (round(share * whole / grid) * grid for share in effort.cp_shares)
-    return sorted({rank for rank in ranks if rank > 0})
+    return sorted({rank for rank in ranks if 0 < rank <= most_components(site)})
 
 
 def sparse_entries(

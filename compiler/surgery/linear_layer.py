@@ -34,14 +34,16 @@ def linear_layer(
         "name": name,
     }
     if site.kind == "dense":
-        layer = layers.Dense(c_out, **shared)
+        layer = layers.Dense(c_out, kernel_initializer="zeros", **shared)
         layer.build((None, c_in))
         kernel = kernel[0, 0]
     else:
         if depthwise:
-            layer = layers.DepthwiseConv2D(tuple(size), depth_multiplier=c_out, **shared, **geometry)
+            layer = layers.DepthwiseConv2D(
+                tuple(size), depth_multiplier=c_out, depthwise_initializer="zeros", **shared, **geometry
+            )
         else:
-            layer = layers.Conv2D(c_out, tuple(size), **shared, **geometry)
+            layer = layers.Conv2D(c_out, tuple(size), kernel_initializer="zeros", **shared, **geometry)
         layer.build((None, None, None, c_in))
     layer.set_weights([kernel] if bias is None else [kernel, bias])
     return layer

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 
 from compiler.decompose.cp import RIDGE, Components, beginning, cp, cp_ladder, polish, raised, step_of, whiten
 from compiler.decompose.effort import effort_of
+from compiler.decompose.metric import Metric
 from compiler.decompose.tucker2 import tucker2
 from tests.decompose.cases import Shape, identity_metric, kernel_of, metric_of, relative_loss, seeds, shapes
 
@@ -184,3 +185,32 @@ def test_a_step_that_fails_is_tried_shorter(seed: int, monkeypatch: pytest.Monke
     _, before = polish(start, white, (0, 0))
     _, after = polish(start, white, (25, 60))
     assert after < 0.05 * before
+
+
+@pytest.mark.parametrize("rank", [21, 40, 75])
+def test_empty_input_channels_do_not_hold_components(rank: int) -> None:
+    """Those of a pruned kernel: components that start there would never move."""
+    shape = (3, 3, 32, 32)
+    kernel = kernel_of(shape, dtype=np.float32) * (np.arange(32) < 8)[:, None]
+    metric = Metric(*(np.eye(n, dtype=np.float32) for n in (288, 32)))
+    narrow = Metric(np.eye(72, dtype=np.float32), np.eye(32, dtype=np.float32))
+    found = metric.loss(kernel - cp(kernel, metric, rank).reconstruct())
+    alone = narrow.loss(kernel[:, :, :8] - cp(kernel[:, :, :8], narrow, rank).reconstruct())
+    assert found <= 1.15 * alone + 2e-3 * metric.loss(kernel)
+
+
+def test_a_beginning_takes_a_second_pattern_where_directions_are_few() -> None:
+    """Two directions, three components: each has a part in the residual, and no more than were asked for."""
+    kernel = np.zeros((9, 6, 8))
+    kernel[:, :2] = np.random.default_rng(0).normal(size=(9, 2, 8))
+    start = beginning(kernel.reshape(-1, 8), (9, 6, 8), 3)
+    assert start.rank == 3
+    assert all(np.all(part > 0) for part in start.squares())
+
+
+def test_steps_settle_and_never_lose() -> None:
+    white = whiten(kernel_of(SHAPE), metric_of(SHAPE))
+    start, before = raised(None, white, 8, (2, 4))
+    _, after = polish(start, white, (20, 20))
+    _, later = polish(start, white, (60, 20))
+    assert later <= after <= before * (1 + 1e-3)

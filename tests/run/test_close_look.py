@@ -6,7 +6,7 @@ import pytest
 from compiler.backend.targets import TARGETS
 from compiler.decompose.factors import Factors
 from compiler.decompose.metric import Metric
-from compiler.run.close_look import int8_snr_db, parts_of, said, spectra, why
+from compiler.run.close_look import int8_snr_db, parts_of, rounded_factor, said, spectra, why
 from compiler.types import DENSE, Candidate, Choice, ConvSite, Cost
 
 SITE = ConvSite("conv", "conv", (3, 3), 8, 12, positions=16)
@@ -75,3 +75,12 @@ def test_choices_in_words() -> None:
     assert said(HYBRID) == "tucker2 4×5 + 6 blocks of 4×4"
     assert said(Choice("none", (), "unstructured", None, 1234)) == "1,234 weights"
     assert said(DENSE) == "leaving it whole"
+
+
+def test_a_depthwise_factor_has_a_scale_for_each_channel() -> None:
+    """Filters over four decades: one scale for all would leave the faint ones no step."""
+    sizes = np.geomspace(1, 1e-4, 16)[:, None]
+    factor = np.random.default_rng(0).normal(size=(3, 3, 16, 1)) * sizes
+    found = rounded_factor("depthwise", factor.astype(np.float32), False)
+    assert found.shape == factor.shape
+    assert np.all(np.abs(found - factor).max((0, 1)) <= np.abs(factor).max((0, 1)) / 250)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from itertools import pairwise
 
@@ -12,6 +13,7 @@ from compiler.backend.targets import TARGETS
 from compiler.decompose.effort import Effort
 from compiler.decompose.fit import fit
 from compiler.decompose.metric import Metric, damped
+from compiler.run.refuse_choice import refuse_choice
 from compiler.solver.candidates import (
     AUTO_BLOCKS,
     Menu,
@@ -148,6 +150,14 @@ def test_components_reach_from_a_small_share_to_nearly_all_of_the_weights() -> N
     assert ranks[-1] * weights == pytest.approx(0.9 * 9 * 12 * 16, abs=weights)
     assert len(ranks) >= 10
     assert cp_ranks(ConvSite("thin", "conv", (3, 3), 1, 1), 4, Effort()) == []
+
+
+@pytest.mark.parametrize("kernel_size", [(1, 3), (3, 1), (2, 2), (3, 3), (5, 5)])
+def test_components_that_are_offered_are_let_through_by_a_plan(kernel_size: tuple[int, int]) -> None:
+    for c_in, c_out, grid in itertools.product((1, 2, 3, 5), (1, 3, 16, 64), (1, 4, 8)):
+        site = ConvSite("conv", "conv", kernel_size, c_in, c_out)
+        for rank in cp_ranks(site, grid, Effort()):
+            refuse_choice(site, Choice("cp", (rank,)), "the plan")
 
 
 def test_ranks_keep_to_the_targets_grid() -> None:

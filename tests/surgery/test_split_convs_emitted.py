@@ -30,7 +30,7 @@ ANY_TARGET = pytest.mark.parametrize("target", [MOBILE, CORTEX_M, ETHOS_U], ids=
 
 
 @ANY_TARGET
-@pytest.mark.parametrize("index", range(19))
+@pytest.mark.parametrize("index", range(20))
 def test_the_bias_survives_every_choice(index: int, target: Target, one_conv: tuple[keras.Model, Inventory]) -> None:
     """An input of zeros shows the bias alone, at the borders, too; also where the site had none."""
     model, inventory = one_conv

@@ -47,7 +47,18 @@ def depthwise_steps_are_plain(site: ConvSite, choice: Choice) -> str | None:
         return None
     if site.kind == "conv" and max(site.kernel_size) > 1 and len(set(site.strides)) == 1 and site.dilation == (1, 1):
         return None
-    return f"Layer '{site.name}' asks for cp: use tucker2."
+    return f"Layer '{site.name}' asks for cp: use {instead_of_components(site)}."
+
+
+def instead_of_components(site: ConvSite) -> str:
+    """The low-rank chain that every layer of this kernel size can become."""
+    return "tucker2" if max(site.kernel_size) > 1 else "svd"
+
+
+def most_components(site: ConvSite) -> int:
+    """As many as make up any kernel of this shape."""
+    k_h, k_w = site.kernel_size
+    return min(k_h * k_w * min(site.c_in, site.c_out), site.c_in * site.c_out)
 
 
 def kept_on_grid(site: ConvSite, choice: Choice) -> str | None:

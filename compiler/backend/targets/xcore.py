@@ -22,6 +22,7 @@ from compiler.backend.targets.agreement import Agreement, compare
 from compiler.backend.targets.arena import live_tensors, overlapped, packed_bytes
 from compiler.backend.targets.constraints import (
     GRID,
+    instead_of_components,
     kept_on_grid,
     ranks_on_grid,
     structure_is_dense_when_emitted,
@@ -47,7 +48,9 @@ VECTOR, ACCUMULATORS = 32, 16  # bytes of a load; int8 products are summed in so
 def components_would_add_noise(site: ConvSite, choice: Choice) -> str | None:
     """xcore's kernels round otherwise than LiteRT's, and the components of a CP chain cancel in part, so that the
     difference grows: ResNet-8 with 60 % of its weights came out at 19 dB where the original has 24."""
-    return f"Layer '{site.name}' asks for cp: use tucker2." if choice.chain == "cp" else None
+    if choice.chain != "cp":
+        return None
+    return f"Layer '{site.name}' asks for cp: use {instead_of_components(site)}."
 
 
 @dataclass(frozen=True)
