@@ -6,7 +6,7 @@ Whiten the channel modes, K_w = C^½ K Γ^½ at each position; the loss is then 
 inputs' covariance in those coordinates, whose blocks of one position average to the identity.
 All three factors move at once: Levenberg-Marquardt steps, each a linear least-squares problem in
 J(δ) = δU D V + U δD V + U D δV, solved by conjugate gradients with J's own diagonal as preconditioner. Alternating
-least squares needs ten times the products with S. A ridge holds back pairs of large components that cancel, which a
+least squares took six times the products with S. A ridge holds back pairs of large components that cancel, which a
 float network bears and an int8 one pays for (Phan et al. 2020, there by a bound on the components' norms).
 Components are added where the residual is largest, so that one pass up a ladder of ranks fits all of them.
 
@@ -29,13 +29,10 @@ from compiler.decompose.factors import Factors
 from compiler.decompose.metric import Metric, symmetric_roots
 
 # Of the kernel's loss a channel. An intermediate int8 tensor adds noise of about 2e-4 of each component's variance: at
-# 1e-2 ResNet-20's components are a half as loud as at 1e-3, which wins about what the ridge costs; 3e-2 costs more.
+# 1e-2 ResNet-20's components are half as loud as at 1e-3, which wins more than the ridge costs; at 3e-2 no longer.
 RIDGE = 1e-2
-DAMPING, HARDER, SOFTER = (
-    0.3,
-    4.0,
-    3.0,
-)  # to begin with; times it behind a step that fails, divided behind one that wins
+DAMPING = 0.3  # to begin with
+HARDER, SOFTER = 4.0, 3.0  # times it behind a step that fails, divided by it behind one that wins
 SETTLED, PATIENCE = 2e-3, 2  # so many steps in a row that win less than this share of the loss are the last
 EMPTY = 1e-4  # of the largest singular value: an input direction in which a residual is nothing
 FLAT = 1e-6  # added to a Gram matrix whose components may be parallel, or nothing
@@ -191,14 +188,10 @@ def polish(components: Components, whitened: Whitened, steps: tuple[int, int]) -
     """At most so many Levenberg-Marquardt steps of so many conjugate gradients each; (components, loss in nats)."""
     ridge, damping, idle = whitened.ridge, DAMPING, 0
     best = regressed(components.balanced(), whitened).balanced()
-    image = whitened.sigma @ (rest := whitened.kernel - best.kernel())
-    loss = 0.5 * float(np.vdot(rest, image))
-    held = loss + ridge / 2 * best.dot(best)
+    image, loss, held = judged(best, whitened)
     for _ in range(steps[0]):
         moved = best.plus(step_of(best, image, whitened.sigma, ridge, damping, steps[1])).balanced()
-        moved_image = whitened.sigma @ (rest := whitened.kernel - moved.kernel())
-        moved_loss = 0.5 * float(np.vdot(rest, moved_image))
-        moved_held = moved_loss + ridge / 2 * moved.dot(moved)
+        moved_image, moved_loss, moved_held = judged(moved, whitened)
         if not moved_held < held:
             damping *= HARDER
             continue
@@ -210,6 +203,14 @@ def polish(components: Components, whitened: Whitened, steps: tuple[int, int]) -
     return best, loss * whitened.unit
 
 
+def judged(components: Components, whitened: Whitened) -> tuple[np.ndarray, float, float]:
+    """S E, the loss, and the loss with the ridge."""
+    rest = whitened.kernel - components.kernel()
+    image = whitened.sigma @ rest
+    loss = 0.5 * float(np.vdot(rest, image))
+    return image, loss, loss + whitened.ridge / 2 * components.dot(components)
+
+
 def step_of(
     at: Components, image: np.ndarray, sigma: np.ndarray, ridge: float, damping: float, inner: int
 ) -> Components:
@@ -219,7 +220,7 @@ def step_of(
     diagonal = floor.plus(curvature, 1 + damping)
     residual = at.slope(image).plus(at, -ridge)
     scaled = residual.over(diagonal)
-    step, direction = residual.times(floor).plus(residual.times(floor), -1.0), scaled
+    step, direction = at.plus(at, -1.0), scaled  # from zero
     energy = start = residual.dot(scaled)
     for _ in range(inner):
         turned = at.slope(sigma @ at.change(direction))

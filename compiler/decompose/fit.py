@@ -5,6 +5,7 @@ the other leaves (block coordinate descent); a step that would raise the loss is
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -26,6 +27,7 @@ DECOMPOSITIONS: dict[str, Callable[..., Factors]] = {
     "tucker4": tucker4,
     "cp": cp,
 }
+UNPOLISHED = DECOMPOSITIONS | {"cp": partial(cp, polished=False)}
 
 
 def fit(kernel: np.ndarray, metric: Metric, choice: Choice, alternations: int | None = None) -> Factors:
@@ -54,9 +56,8 @@ def fit_chain(kernel: np.ndarray, metric: Metric, choice: Choice, *, polished: b
     """The chain alone, on grids of few levels where `choice` asks for them; "dense" is the kernel itself."""
     if choice.chain == "dense":
         return Factors((("core", kernel if choice.is_int8 else few_bits(kernel, metric, choice.levels)),))
-    if choice.chain == "cp":
-        return cp(kernel, metric, *choice.ranks, polished=polished)
-    factors = DECOMPOSITIONS[choice.chain](kernel, metric, *choice.ranks)
+    decompositions = DECOMPOSITIONS if polished else UNPOLISHED
+    factors = decompositions[choice.chain](kernel, metric, *choice.ranks)
     return factors if choice.is_int8 else few_bit_chain(factors, kernel, metric, choice.levels)
 
 

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from compiler.decompose.factors import Factors
-from compiler.decompose.least_squares import least_squares
 from compiler.decompose.metric import Metric, symmetric_roots
 from compiler.decompose.regression import Regression, regress, regress_factored
 from compiler.decompose.row_covariance import RowCovariance
@@ -109,9 +108,24 @@ def update_first(fit: RegressionOnU, kernel: np.ndarray, metric: Metric, r_out: 
     def onto_core(rows: np.ndarray) -> np.ndarray:
         return np.tensordot(rows.reshape(positions, c_in, r_out), core, axes=([0, 2], [0, 2]))
 
+    def normal(u: np.ndarray) -> np.ndarray:
+        return onto_core(metric.sigma @ (u @ core).reshape(-1, r_out)) / scale
+
     outputs = metric.gamma_roots[0] @ fit.regression.right[:r_out].T  # Γ Vᵀ
-    return least_squares(
-        onto_core(metric.sigma @ (kernel.reshape(-1, c_out) @ outputs)),
-        lambda u: onto_core(metric.sigma @ (u @ core).reshape(-1, r_out)),
-        fit.first,
-    )
+    right_side = onto_core(metric.sigma @ (kernel.reshape(-1, c_out) @ outputs))
+    scale = float(np.abs(right_side).max()) or 1.0  # squares of loud or faint layers would leave float32's range
+    right_side = right_side / scale
+    u = fit.first.copy()
+    residual = right_side - normal(u)
+    direction, energy = residual.copy(), float(np.sum(residual**2))
+    start = energy
+    for _ in range(20):
+        if energy <= 1e-10 * start or energy == 0.0:
+            break
+        image = normal(direction)
+        step = energy / float(np.sum(direction * image))
+        u += step * direction
+        residual -= step * image
+        energy, previous = float(np.sum(residual**2)), energy
+        direction = residual + (energy / previous) * direction
+    return u
