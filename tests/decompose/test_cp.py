@@ -208,6 +208,15 @@ def test_a_beginning_takes_a_second_pattern_where_directions_are_few() -> None:
     assert all(np.all(part > 0) for part in start.squares())
 
 
+def test_a_step_that_loses_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    white = whiten(kernel_of(SHAPE), metric_of(SHAPE))
+    start, _ = raised(None, white, 8, (2, 4))
+    _, before = polish(start, white, (0, 0))
+    monkeypatch.setattr("compiler.decompose.cp.step_of", lambda at, *rest: at.plus(at, 9.0))
+    _, after = polish(start, white, (4, 4))
+    assert after == before
+
+
 def test_steps_settle_and_never_lose() -> None:
     white = whiten(kernel_of(SHAPE), metric_of(SHAPE))
     start, before = raised(None, white, 8, (2, 4))

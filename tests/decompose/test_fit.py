@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from compiler.decompose.cp import cp
 from compiler.decompose.fit import DECOMPOSITIONS, fit
 from compiler.decompose.metric import Metric, damped
 from compiler.sparsity.structures import STRUCTURES
@@ -80,6 +81,14 @@ def test_alternating_does_not_lose(case: tuple[Shape, Choice], seed: int) -> Non
         relative_loss(metric, kernel, fit(kernel, metric, choice, alternations=n).reconstruct()) for n in (1, 3)
     )
     assert thrice <= once + 2e-3
+
+
+def test_one_alternation_leaves_components_as_a_menu_has_them() -> None:
+    kernel, metric, choice = kernel_of(CONV), metric_of(CONV), Choice("cp", (3,))
+    quick, careful = (fit(kernel, metric, choice, alternations=n).reconstruct() for n in (1, None))
+    np.testing.assert_array_equal(quick, cp(kernel, metric, 3, polished=False).reconstruct())
+    np.testing.assert_array_equal(careful, cp(kernel, metric, 3).reconstruct())
+    assert not np.array_equal(quick, careful)
 
 
 def test_alternating_helps() -> None:

@@ -50,6 +50,16 @@ def test_it_says_what_the_result_says(result: Result) -> None:
     assert page(detailed(result)).count("<svg") == 2 + 6  # the front, conv1's spectrum; a rail for each operation
 
 
+def test_components_cut_no_spectrum(result: Result, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ranks of a Tucker chain are dots on the two spectra; a number of components is none on either."""
+    cuts: list[tuple[int | None, ...]] = []
+    monkeypatch.setattr("compiler.report.page.spectrum_plot", lambda into, out, *cut: cuts.append(cut) or "")
+    page(detailed(result))
+    layers = [replace(la, choice="cp", ranks=(9,)) if la.name == "conv1" else la for la in result.layers]
+    page(detailed(replace(result, layers=tuple(layers))))
+    assert cuts == [(8, 9), (None, None)]
+
+
 def test_a_time_that_the_rounds_dispute_is_not_called_worse(result: Result) -> None:
     assert result.on_target is not None
     run = result.on_target.compressed
