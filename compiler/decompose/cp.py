@@ -41,18 +41,19 @@ FLAT = 1e-6  # added to a Gram matrix whose components may be parallel, or nothi
 @dataclass(frozen=True, eq=False)
 class Whitened:
     """`kernel` (positions·c_in, c_out) of norm 1 in the coordinates in which Γ is the identity, and its `sigma`;
-    `inputs` C^-½ and `outputs`, Γ^-½ times the norm, lead back; `unit`: nats of a loss of 1."""
+    `inputs`, C^½ and C^-½, and `outputs`, Γ^½ over the norm and Γ^-½ times it, lead there and back; `unit`: nats of a
+    loss of 1."""
 
     kernel: np.ndarray
     sigma: np.ndarray
-    inputs: np.ndarray
-    outputs: np.ndarray
+    inputs: tuple[np.ndarray, np.ndarray]
+    outputs: tuple[np.ndarray, np.ndarray]
     unit: float
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """(positions, c_in, c_out)."""
-        c_in, c_out = len(self.inputs), len(self.outputs)
+        c_in, c_out = len(self.inputs[0]), len(self.outputs[0])
         return len(self.kernel) // c_in, c_in, c_out
 
     @cached_property
@@ -65,13 +66,13 @@ def whiten(kernel: np.ndarray, metric: Metric) -> Whitened:
     """An HWIO kernel and its metric."""
     assert isinstance(metric.sigma, np.ndarray), "a kernel too wide for its covariance has no CP chain"
     c_in, c_out = kernel.shape[2:]
-    root, inverse_root = symmetric_roots(metric.channel_covariance(c_in))
+    inputs, (root, inverse_root) = symmetric_roots(metric.channel_covariance(c_in)), metric.gamma_roots
     blocks = metric.sigma.reshape(-1, c_in, len(metric.sigma))
-    half = np.matmul(inverse_root, blocks).reshape(len(metric.sigma), -1, c_in)
-    sigma = np.matmul(half, inverse_root).reshape(metric.sigma.shape)
-    flat = (root @ kernel @ metric.gamma_roots[0]).reshape(-1, c_out)
+    half = np.matmul(inputs[1], blocks).reshape(len(metric.sigma), -1, c_in)
+    sigma = np.matmul(half, inputs[1]).reshape(metric.sigma.shape)
+    flat = (inputs[0] @ kernel @ root).reshape(-1, c_out)
     norm = float(np.linalg.norm(flat)) or 1.0
-    return Whitened(flat / norm, sigma, inverse_root, metric.gamma_roots[1] * norm, norm**2)
+    return Whitened(flat / norm, sigma, inputs, (root / norm, inverse_root * norm), norm**2)
 
 
 @dataclass(frozen=True, eq=False)
@@ -267,11 +268,28 @@ def cp(kernel: np.ndarray, metric: Metric, rank: int, *, polished: bool = True) 
     components, _ = raised(None, whitened, rank, effort.cp_steps)
     if polished:
         components, _ = polish(components, whitened, effort.cp_last_steps)
-    k_h, k_w, _, _ = kernel.shape
+    return unwhitened(components, whitened, kernel.shape)
+
+
+def cp_from(kernel: np.ndarray, metric: Metric, start: Factors) -> Factors:
+    """The same from a chain that was fitted to a kernel and in a metric near these: sooner done, and as a rule better,
+    since all of its components were polished before."""
+    whitened, factors = whiten(kernel, metric), dict(start.chain)
+    components = Components(
+        whitened.inputs[0] @ factors["first"][0, 0],
+        factors["depthwise"].reshape(whitened.shape[0], -1),
+        factors["last"][0, 0] @ whitened.outputs[0],
+    )
+    components, _ = polish(components, whitened, effort_of(metric).cp_last_steps)
+    return unwhitened(components, whitened, kernel.shape)
+
+
+def unwhitened(components: Components, whitened: Whitened, shape: tuple[int, ...]) -> Factors:
+    """The chain for an HWIO kernel of this shape."""
     return Factors(
         (
-            ("first", (whitened.inputs @ components.first)[None, None]),
-            ("depthwise", components.depthwise.reshape(k_h, k_w, rank, 1)),
-            ("last", (components.last @ whitened.outputs)[None, None]),
+            ("first", (whitened.inputs[1] @ components.first)[None, None]),
+            ("depthwise", components.depthwise.reshape(*shape[:2], -1, 1)),
+            ("last", (components.last @ whitened.outputs[1])[None, None]),
         )
     )

@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from compiler.decompose.cp import cp
+from compiler.decompose.cp import cp, cp_from
 from compiler.decompose.effort import effort_of
 from compiler.decompose.factors import Factors
 from compiler.decompose.few_bits import few_bit_chain, few_bits
@@ -28,13 +28,21 @@ DECOMPOSITIONS: dict[str, Callable[..., Factors]] = {
     "cp": cp,
 }
 UNPOLISHED = DECOMPOSITIONS | {"cp": partial(cp, polished=False)}
+CONTINUED: dict[str, Callable[[np.ndarray, Metric, Factors], Factors]] = {"cp": cp_from}
 
 
-def fit(kernel: np.ndarray, metric: Metric, choice: Choice, alternations: int | None = None) -> Factors:
+def fit(
+    kernel: np.ndarray,
+    metric: Metric,
+    choice: Choice,
+    alternations: int | None = None,
+    start: Factors | None = None,
+) -> Factors:
     """Factors of an HWIO `kernel` as `choice` asks, nearest in `metric`. `alternations`: how often chain and branch
-    take turns at most (default: as the metric's size allows); with one, components are as on a menu, not polished."""
+    take turns at most (default: as the metric's size allows); with one, components are as on a menu, not polished.
+    `start`: factors of a kernel and metric nearby, from which a chain without a branch goes on where it can."""
     if choice.structure is None:
-        return fit_chain(kernel, metric, choice, polished=alternations != 1)
+        return fit_chain(kernel, metric, choice, polished=alternations != 1, start=start)
     if choice.chain == "none":
         return Factors((), fit_sparse(kernel, metric, choice, None).values.reshape(kernel.shape))
     chain = fit_chain(kernel, metric, choice)
@@ -52,12 +60,16 @@ def fit(kernel: np.ndarray, metric: Metric, choice: Choice, alternations: int | 
     return Factors(chain.chain, values.reshape(kernel.shape))
 
 
-def fit_chain(kernel: np.ndarray, metric: Metric, choice: Choice, *, polished: bool = True) -> Factors:
+def fit_chain(
+    kernel: np.ndarray, metric: Metric, choice: Choice, *, polished: bool = True, start: Factors | None = None
+) -> Factors:
     """The chain alone, on grids of few levels where `choice` asks for them; "dense" is the kernel itself."""
     if choice.chain == "dense":
         return Factors((("core", kernel if choice.is_int8 else few_bits(kernel, metric, choice.levels)),))
-    decompositions = DECOMPOSITIONS if polished else UNPOLISHED
-    factors = decompositions[choice.chain](kernel, metric, *choice.ranks)
+    if start is not None and choice.chain in CONTINUED:
+        factors = CONTINUED[choice.chain](kernel, metric, start)
+    else:
+        factors = (DECOMPOSITIONS if polished else UNPOLISHED)[choice.chain](kernel, metric, *choice.ranks)
     return factors if choice.is_int8 else few_bit_chain(factors, kernel, metric, choice.levels)
 
 

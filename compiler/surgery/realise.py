@@ -1,7 +1,7 @@
 """A plan's choices → factors and biases of every site, with a gate in front of every optional step.
 
 Fit       each site to the original's kernel, its bias corrected for the mean error
-Refit     in order, each to what the compressed prefix really gives it      kept if held-out divergence falls
+Refit     in order from there, each to what the compressed prefix gives it  kept if held-out divergence falls
 Recover   on request: train the factors on the same inputs                 kept if held-out divergence falls
 Equalise  the channels between factors, exactly, for int8
 """
@@ -31,11 +31,13 @@ Gates = tuple[tuple[str, bool], ...]
 
 @dataclass(frozen=True, eq=False)
 class Realised:
-    """Factors and bias by site, the gates' decisions, and the relative divergence of the logits on held-out inputs."""
+    """Factors and bias by site, the gates' decisions, and the relative divergence of the logits on held-out inputs;
+    `plain`: every site fitted to its own kernel alone, before any gate."""
 
     fitted: Fitted
     gates: Gates
     divergence: float
+    plain: Fitted
 
 
 def realise(
@@ -52,17 +54,23 @@ def realise(
     """Factors for `choices`; `recover` trains them too. `decided` replays a saved plan's gates instead of judging."""
     judge = Divergence(network, knowledge.held_out)
     replay = dict(decided or ())
-    best = refit(
-        network.folded, knowledge.inputs, network.inventory, choices, knowledge.gamma, seed=seed, advance=advance
-    )
-    divergence = judge(best)
-    keep = replay.get("refit")
-    if keep is not True:
-        plain = fit_all(network, knowledge, choices, jobs)
-        plain_divergence = judge(plain)
-        keep = divergence < plain_divergence if keep is None else keep
-        if not keep:
-            best, divergence = plain, plain_divergence
+    best = plain = fit_all(network, knowledge, choices, jobs)
+    divergence, keep = judge(plain), replay.get("refit", True)
+    if keep:
+        refitted = refit(
+            network.folded,
+            knowledge.inputs,
+            network.inventory,
+            choices,
+            knowledge.gamma,
+            seed=seed,
+            start=plain,
+            advance=advance,
+        )
+        refitted_divergence = judge(refitted)
+        keep = "refit" in replay or refitted_divergence < divergence
+        if keep:
+            best, divergence = refitted, refitted_divergence
     gates = [("refit", bool(keep))]
     if recover and replay.get("recover") is not False:
         from compiler.surgery.distil import distil  # TensorFlow's gradients: only where they are asked for
@@ -76,7 +84,7 @@ def realise(
         for name, (factors, bias) in best.items()
         if choices[name].is_int8  # those of fewer levels were equalised before they were rounded
     }
-    return Realised(best | equal, tuple(gates), divergence)
+    return Realised(best | equal, tuple(gates), divergence, plain)
 
 
 def fit_all(

@@ -13,6 +13,7 @@ for accelerating very deep neural networks", 2017; Zhang et al., "Accelerating v
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import keras
@@ -46,12 +47,14 @@ def refit(
     gamma: Mapping[str, np.ndarray],
     *,
     seed: int,
+    start: Mapping[str, tuple[Factors, np.ndarray]] = MappingProxyType({}),
     shrink: float = SHRINK,
     advance: Callable[[], None] = lambda: None,
 ) -> Fitted:
     """Factors and bias of every site, dense ones included (their kernels are refitted too).
 
     `model` is the biased normal form and is not changed; `inputs` one array (n, …) per model input; `gamma` Γ by site.
+    `start`: sites as fitted to the original's kernels, from which their fits may go on.
     """
     sites = {site.name: site for site in inventory.sites}
     fitted: Fitted = {}
@@ -66,8 +69,9 @@ def refit(
         kernel, bias = kernel_of(model, site.name)
         if site.name not in fitted:  # a shared layer is fitted to what its first call sees
             x, x_prefix = np.asarray(original_args[0]), np.asarray(prefix_args[0])
+            begun = start[site.name][0] if site.name in start else None
             fitted[site.name] = refit_site(
-                site, kernel, bias, x, x_prefix, choices[site.name], gamma[site.name], seed=seed, shrink=shrink
+                site, kernel, bias, x, x_prefix, choices[site.name], gamma[site.name], begun, seed=seed, shrink=shrink
             )
             advance()
         factors, new_bias = fitted[site.name]
@@ -89,6 +93,7 @@ def refit_site(
     x_prefix: np.ndarray,
     choice: Choice,
     gamma: np.ndarray,
+    start: Factors | None,
     *,
     seed: int,
     shrink: float,
@@ -97,7 +102,7 @@ def refit_site(
     flat = kernel.reshape(-1, site.c_out)
     regress = regress_wide if is_wide(site) else regress_narrow
     mean, mean_prefix, target, sigma = regress(flat, x, x_prefix, site, seed, shrink)
-    factors = fit(target.reshape(kernel.shape).astype(np.float32), Metric(sigma, damped(gamma)), choice)
+    factors = fit(target.reshape(kernel.shape).astype(np.float32), Metric(sigma, damped(gamma)), choice, start=start)
     new_bias = bias + mean @ flat - mean_prefix @ factors.reconstruct().reshape(flat.shape)
     return factors, new_bias.astype(np.float32)
 

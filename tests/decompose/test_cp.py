@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from compiler.decompose.cp import RIDGE, Components, beginning, cp, cp_ladder, polish, raised, step_of, whiten
-from compiler.decompose.effort import effort_of
+from compiler.decompose.cp import RIDGE, Components, beginning, cp, cp_from, cp_ladder, polish, raised, step_of, whiten
+from compiler.decompose.effort import Effort, effort_of
 from compiler.decompose.metric import Metric
 from compiler.decompose.tucker2 import tucker2
 from tests.decompose.cases import Shape, identity_metric, kernel_of, metric_of, relative_loss, seeds, shapes
@@ -71,8 +71,8 @@ def test_the_ladders_loss_is_that_of_its_kernel(rank: int) -> None:
     factors = cp(kernel, metric, rank)
     assert metric.loss(kernel - factors.reconstruct()) <= loss * (1 + 1e-6)
     white = whiten(kernel, metric)
-    pattern = np.einsum("ij,jr,pr->pir", white.inputs, components.first, components.depthwise).reshape(-1, rank)
-    found = pattern @ components.last @ white.outputs
+    pattern = np.einsum("ij,jr,pr->pir", white.inputs[1], components.first, components.depthwise).reshape(-1, rank)
+    found = pattern @ components.last @ white.outputs[1]
     assert metric.loss(kernel.reshape(-1, SHAPE[3]) - found) == pytest.approx(loss, rel=1e-6)
 
 
@@ -223,3 +223,28 @@ def test_steps_settle_and_never_lose() -> None:
     _, after = polish(start, white, (20, 20))
     _, later = polish(start, white, (60, 20))
     assert later <= after <= before * (1 + 1e-3)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_going_on_from_a_kernel_nearby_is_as_good_and_keeps_its_components(seed: int) -> None:
+    """In other coordinates than those that the components were found in."""
+    shape = (3, 3, 12, 12)
+    kernel = of_rank(shape, 30, seed) + 0.1 * kernel_of(shape, seed)
+    begun = cp(kernel, metric_of(shape, seed), 20)
+    moved, metric = kernel + 0.05 * kernel_of(shape, seed + 10), metric_of(shape, seed + 20)
+    found = cp_from(moved, metric, begun)
+    assert [f.shape for _, f in found.chain] == [f.shape for _, f in begun.chain]
+    cold = metric.loss(moved - cp(moved, metric, 20).reconstruct())
+    assert metric.loss(moved - found.reconstruct()) < 1.1 * cold < metric.loss(moved - begun.reconstruct())
+
+
+def test_going_on_without_a_step_changes_the_last_factor_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So the components were brought into the search's coordinates and back."""
+    kernel, metric = kernel_of(SHAPE), metric_of(SHAPE)
+    begun = cp(kernel, metric, 5)
+    monkeypatch.setattr("compiler.decompose.cp.effort_of", lambda _: Effort(cp_last_steps=(0, 0)))
+    found = dict(cp_from(kernel + 0.1 * kernel_of(SHAPE, 1), metric, begun).chain)
+    for role in ("first", "depthwise"):
+        mine, own = (factors[role].reshape(-1, 5) for factors in (found, dict(begun.chain)))
+        cosines = np.sum(mine * own, axis=0) / np.linalg.norm(mine, axis=0) / np.linalg.norm(own, axis=0)
+        np.testing.assert_allclose(np.abs(cosines), 1, atol=1e-6)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compiler.decompose.cp import cp
+from compiler.decompose.cp import cp, cp_from
 from compiler.decompose.fit import DECOMPOSITIONS, fit
 from compiler.decompose.metric import Metric, damped
 from compiler.sparsity.structures import STRUCTURES
@@ -160,3 +160,13 @@ def test_broken_layers_get_finite_sensible_factors(name: str, shape: Shape, choi
         assert np.all(np.isfinite(factor))
         assert factor.dtype == np.float32
     assert metric.loss(kernel - factors.reconstruct()) <= metric.loss(kernel) * (1 + 1e-3)
+
+
+def test_components_go_on_from_where_they_are_told_and_other_fits_begin_anew() -> None:
+    kernel, metric = kernel_of(CONV), metric_of(CONV)
+    for choice in CHAINS[CONV]:
+        begun = fit(kernel_of(CONV, 1), metric_of(CONV, 1), choice)
+        found, anew = fit(kernel, metric, choice, start=begun), fit(kernel, metric, choice)
+        if choice.chain == "cp":
+            np.testing.assert_array_equal(found.reconstruct(), cp_from(kernel, metric, begun).reconstruct())
+        assert np.array_equal(found.reconstruct(), anew.reconstruct()) == (choice.chain != "cp")
