@@ -42,8 +42,8 @@ static void measure(const char *name, conv2d_row_s8 *row, int side, int channels
             bitmap[i] |= (uint8_t)((next() % 100 < (unsigned)percent) << bit);
         }
     }
-    for (int i = 0; row == conv2d_coded_s8 && i < 8; i++) {
-        bitmap[i] = 0x44; /* 16 codes of four bits: any bits are weights */
+    for (int i = 0; row == conv2d_coded_s8 && i <= 16; i++) {
+        bitmap[i] = i ? 8 : 0xF0; /* 16 values of eight states each: any bits are weights */
     }
     count_start();
     conv2d_rows_s8(&conv, input, output);

@@ -128,7 +128,7 @@ class Choice:
 
 
 DENSE = Choice()
-FEW_LEVELS = (15, 11, 7, 5, 3)  # odd, about as far apart in bits: 3.5, 3.1, 2.6, 2.2 and 1.6 a weight once coded
+FEW_LEVELS = (15, 11, 9, 7, 5, 3)  # odd, about as far apart in bits once coded: see CODED_BITS of target c
 
 
 @dataclass(frozen=True, slots=True)

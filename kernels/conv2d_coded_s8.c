@@ -6,62 +6,95 @@
 enum {
     GROUP = 16, /* positions that share what is decoded */
     SLICE = 64, /* weights of a channel decoded at once */
-    LONGEST = 6, /* bits of a code */
+    STATE_BITS = 7,
+    STATES = 1 << STATE_BITS,
+    STRIDE = (STATES >> 1) + (STATES >> 3) + 3,
     SYMBOLS = 16, /* -8 to 7 */
 };
+
+typedef struct {
+    int8_t weight_and_bits; /* 16 * weight + how many bits are read here */
+    uint8_t base; /* what they are added to is the next state */
+} code_state;
 
 typedef struct {
     const uint8_t *next;
     uint32_t window; /* the bits that come next, from the top */
     int32_t bits; /* of them, how many are there */
+    uint32_t state;
 } code_reader;
 
-/* For each LONGEST bits that may come next: 16 * value + length of the code that they begin with. */
-static void build_table(const uint8_t *lengths, int8_t table[1 << LONGEST])
+/* What each state stands for and leads to: see kernels/reference/coded.py. */
+static void build_states(const uint8_t *shares, code_state states[STATES])
 {
-    int8_t *entry = table;
+    const int32_t values = (shares[0] >> 4) + 1, lowest = (shares[0] & 15) - SYMBOLS / 2;
+    uint8_t number[SYMBOLS];
+    uint32_t at = 0;
 
-    for (int32_t length = 1; length <= LONGEST; length++) {
-        for (int32_t symbol = 0; symbol < SYMBOLS; symbol++) {
-            if (((lengths[symbol >> 1] >> 4 * (symbol & 1)) & 15) == length) {
-                for (int32_t i = 0; i < 1 << (LONGEST - length); i++) {
-                    *entry++ = (int8_t)(16 * (symbol - SYMBOLS / 2) + length);
-                }
-            }
+    for (int32_t v = 0; v < values; v++) {
+        number[v] = shares[1 + v];
+        for (int32_t i = 0; i < shares[1 + v]; i++) {
+            states[at].base = (uint8_t)v;
+            at = (at + STRIDE) & (STATES - 1);
         }
     }
+    for (int32_t s = 0; s < STATES; s++) {
+        const int32_t v = states[s].base;
+        int32_t x = number[v]++, bits = 0;
+        for (; x < STATES; bits++) {
+            x *= 2;
+        }
+        states[s].weight_and_bits = (int8_t)(16 * (lowest + v) + bits);
+        states[s].base = (uint8_t)(x - STATES);
+    }
+}
+
+/* The weight of the state that the reader is in; it goes on to the next. Enough bits have to be in the window. */
+static inline int8_t step(code_reader *reader, const code_state states[STATES])
+{
+    const code_state here = states[reader->state];
+    const int32_t bits = here.weight_and_bits & 15;
+
+    reader->state = here.base + (reader->window >> 1 >> (31 - bits));
+    reader->window <<= bits;
+    reader->bits -= bits;
+    return (int8_t)(here.weight_and_bits >> 4);
+}
+
+/* At least as many bits in the window as two steps may take. */
+static inline void refill(code_reader *reader)
+{
+    if (reader->bits < 2 * STATE_BITS) {
+        reader->window |= ((uint32_t)reader->next[0] << 8 | reader->next[1]) << (16 - reader->bits);
+        reader->next += 2;
+        reader->bits += 16;
+    }
+}
+
+/* A reader in the first state. */
+static code_reader first_state(const int8_t *codes)
+{
+    code_reader reader = {(const uint8_t *)codes, 0, 0, 0};
+
+    refill(&reader);
+    reader.state = reader.window >> (32 - STATE_BITS);
+    reader.window <<= STATE_BITS;
+    reader.bits -= STATE_BITS;
+    return reader;
 }
 
 /* The next `n` weights of each of `channels`, 1 or 2, into w0 and w1. */
 static void decode(
-    code_reader *reader, const int8_t table[1 << LONGEST], int32_t channels, int32_t n, int8_t *w0, int8_t *w1)
+    code_reader *reader, const code_state states[STATES], int32_t channels, int32_t n, int8_t *w0, int8_t *w1)
 {
-    const uint8_t *next = reader->next;
-    uint32_t window = reader->window;
-    int32_t bits = reader->bits;
+    code_reader own = *reader; /* in registers */
 
     for (int32_t i = 0; i < n; i++) {
-        if (bits < 2 * LONGEST) {
-            window |= ((uint32_t)next[0] << 8 | next[1]) << (16 - bits);
-            next += 2;
-            bits += 16;
-        }
-        const int32_t entry0 = table[window >> (32 - LONGEST)];
-        w0[i] = (int8_t)(entry0 >> 4);
-        window <<= entry0 & 15;
-        bits -= entry0 & 15;
-        if (channels == 2) {
-            const int32_t entry1 = table[window >> (32 - LONGEST)];
-            w1[i] = (int8_t)(entry1 >> 4);
-            window <<= entry1 & 15;
-            bits -= entry1 & 15;
-        } else {
-            w1[i] = w0[i];
-        }
+        refill(&own);
+        w0[i] = step(&own, states);
+        w1[i] = channels == 2 ? step(&own, states) : w0[i];
     }
-    reader->next = next;
-    reader->window = window;
-    reader->bits = bits;
+    *reader = own;
 }
 
 /* One position of which some taps lie outside: `taps` window columns from column `column` on, n values of each. */
@@ -105,10 +138,11 @@ void conv2d_coded_s8(const conv2d_params *conv, const int8_t *const *rows, int8_
     const int32_t c_in = conv->c_in, c_out = conv->c_out, w_out = conv->w_out, k_w = conv->k_w;
     /* Window columns that lie side by side are one run, if a slice holds them. */
     const int32_t most_taps = conv->dilation_w == 1 && c_in <= SLICE ? SLICE / c_in : 1;
-    int8_t table[1 << LONGEST], w0[SLICE], w1[SLICE];
-    code_reader start = {(const uint8_t *)conv->weights, 0, 0};
+    int8_t w0[SLICE], w1[SLICE];
+    code_state states[STATES];
+    code_reader start = first_state(conv->weights);
 
-    build_table(conv->bitmap, table);
+    build_states(conv->bitmap, states);
     for (int32_t o = 0; o < c_out; o += 2) {
         const int32_t p = min_s32(o + 1, c_out - 1), channels = p - o + 1;
         const int32_t bias_o = bias_of_channel(conv, o), bias_p = bias_of_channel(conv, p);
@@ -128,7 +162,7 @@ void conv2d_coded_s8(const conv2d_params *conv, const int8_t *const *rows, int8_
                     taps = min_s32(most_taps, k_w - j);
                     for (int32_t c = 0, n; c < c_in; c += n) {
                         n = min_s32(SLICE, c_in - c);
-                        decode(&reader, table, channels, taps * n, w0, w1);
+                        decode(&reader, states, channels, taps * n, w0, w1);
                         add_slice(conv, rows[i], x, count, j, taps, c, n, w0, w1, acc);
                     }
                 }

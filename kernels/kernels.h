@@ -43,7 +43,7 @@ typedef void conv2d_row_s8(const conv2d_params *conv, const int8_t *const *rows,
 struct conv2d_params {
     conv2d_row_s8 *row; /* the kernel below that understands `weights` */
     const int8_t *weights;
-    const uint8_t *bitmap; /* of the two sparse formats; of conv2d_coded_s8 the lengths of the codes */
+    const uint8_t *bitmap; /* of the two sparse formats; of conv2d_coded_s8 the shares of its values */
     const void *bias; /* of bias_bytes each: bias[o] - zero_in * sum of channel o's weights; depthwise_s8: bias[o] */
     const void *factors; /* of factor_bytes each, or NULL; a factor is multiplier * 2^(shift - 31) */
     uint32_t factor_high, factor_low; /* factor_bytes 0: the multiplier, in [2^30, 2^31) or 0; 2: what codes multiply */
@@ -64,12 +64,13 @@ struct conv2d_params {
  * conv2d_dense_s8          weights int8[c_out][k_h][k_w][c_in].
  * conv2d_1x1_s8            the same with k_h = k_w = 1 and no padding.
  * depthwise_s8             weights int8[k_h][k_w][c_out]; c_out is a multiple m of c_in, output o reads input o / m.
- * conv2d_coded_s8          weights of -8 to 7 in a prefix code of at most 6 bits: bitmap uint8[8] holds the lengths of
- *                          the codes of -8, -7, ... 7, two in a byte, the low half first, 0 where there is none;
- *                          weights the codes, from the highest bit down: those of output channels o and o + 1 in turn,
- *                          each in the order of [k_h][k_w][c_in], for every even o; and 3 bytes more, which may be
- *                          read. Codes are canonical: the shorter first, among equals the lower weight. Decoded 64
- *                          weights at a time, onto the stack (about 400 bytes of it).
+ * conv2d_coded_s8          weights of -8 to 7 in a tabled asymmetric numeral system of 128 states: bitmap uint8[1 + values]
+ *                          holds 16 * (values - 1) + lowest + 8, then how many of the states stand for each value from
+ *                          the lowest on; weights the codes, from the highest bit down: 7 bits of the first state, then
+ *                          what is read on from it, the weights of output channels o and o + 1 in turn, each in the
+ *                          order of [k_h][k_w][c_in], for every even o; and 3 bytes more, which may be read. The states
+ *                          are those of kernels/reference/coded.py. Decoded 64 weights at a time, onto the stack (about
+ *                          700 bytes of it).
  * conv2d_sparse_bitmap_s8  bitmap uint8[c_out][k_h][k_w][ceil(c_in / 8)] and 3 bytes more, which may be read, most
  *                          significant bit first: bit c says that weight c is kept; weights int8[kept], the kept ones
  *                          in the order of their bits. Never expanded: about one byte a kept weight and one bit a

@@ -10,6 +10,11 @@ finer for all others. So a few clipped grids are tried for each channel, by near
 on. Source of the clipping: Banner, Nahshan & Soudry, "Post training 4-bit quantization of convolutional networks for
 rapid-deployment", 2019.
 
+Which grid is best depends on how it is stored. Four bits are four bits, so 15 levels, which some targets store so, take
+the grid of least error. Fewer are coded, in as many bits as their steps hold information, and of coded weights a
+bit more quarters the error (Gish & Pierce, "Asymptotically efficient quantizing", 1968): the best grid has the least
+error · 4^bits, which clips less and has coarser steps.
+
 A chain K ≈ U G V is rounded in order, each factor the least squares optimum behind those that are rounded already:
 
     U' on the grid, in C       G ← (U'ᵀΣU')⁻¹ U'ᵀΣ (U G), on the grid, in U'ᵀΣU'       V ← (P'ᵀΣP')⁻¹ P'ᵀΣ K,  P' = U'G'
@@ -28,9 +33,11 @@ from compiler.decompose.metric import Metric
 from compiler.decompose.round_coupled import round_coupled
 from compiler.decompose.round_to_grid import grid_of, nearest, round_to_grid
 from compiler.decompose.row_covariance import RowCovariance
+from compiler.types import FEW_LEVELS
 
 RIDGE = 1e-6  # of the mean variance, where that is enough
 CLIPPED = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.43, 0.36)  # of the largest weight
+UNCODED = max(FEW_LEVELS)  # in four bits each
 
 
 def largest_step(levels: int) -> int:
@@ -106,19 +113,30 @@ def on_grid(kernel: np.ndarray, sigma: np.ndarray | RowCovariance, gamma: np.nda
     """A kernel (d, c) on its grids, one a column, for inputs of covariance `sigma` and, where given, outputs of
     curvature `gamma`."""
     groups, largest = kernel[None], largest_step(levels)
-    scale = best_scale(groups, sigma, largest)
+    scale = best_scale(groups, sigma, largest, coded=levels < UNCODED)
     if isinstance(sigma, RowCovariance):  # no d×d matrix
         return nearest(groups, scale, largest)[0]
     rounded = round_to_grid(groups, sigma[None], scale, largest=largest)[0]
     return rounded if gamma is None else round_coupled(kernel, rounded, sigma, gamma, scale[0], largest)
 
 
-def best_scale(groups: np.ndarray, sigma: np.ndarray | RowCovariance | None, largest: int) -> np.ndarray:
+def best_scale(
+    groups: np.ndarray, sigma: np.ndarray | RowCovariance | None, largest: int, *, coded: bool = False
+) -> np.ndarray:
     """s (1, 1, c) of a kernel (1, d, c): of the clipped grids, the one that nearest rounding loses least on, by the
-    weights' own error where no `sigma` is given."""
+    weights' own error where no `sigma` is given. `coded`: for the bits that it takes, too."""
     widest = grid_of(groups, largest=largest)
     errors = []
     for share in CLIPPED:
-        change = (nearest(groups, share * widest, largest) - groups)[0]
-        errors.append(np.sum(change * (change if sigma is None else sigma @ change), axis=0))
+        rounded = nearest(groups, share * widest, largest)
+        change = (rounded - groups)[0]
+        error = np.sum(change * (change if sigma is None else sigma @ change), axis=0)
+        errors.append(error * 4 ** bits_of(rounded / (share * widest), largest) if coded else error)
     return np.asarray(CLIPPED, groups.dtype)[np.argmin(errors, axis=0)] * widest
+
+
+def bits_of(steps: np.ndarray, largest: int) -> np.ndarray:
+    """(c,) bits a weight that each column of `steps` (1, d, c) takes in a code made for all of them."""
+    symbols = np.rint(steps[0]).astype(int) + largest
+    shares = np.bincount(symbols.ravel(), minlength=2 * largest + 1) / symbols.size
+    return -np.log2(np.maximum(shares, 1 / symbols.size))[symbols].mean(axis=0)

@@ -10,7 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compiler.decompose.factors import Factors
-from compiler.decompose.few_bits import few_bit_chain, few_bits, largest_step, on_grid, solve
+from compiler.decompose.few_bits import (
+    CLIPPED,
+    best_scale,
+    bits_of,
+    few_bit_chain,
+    few_bits,
+    largest_step,
+    on_grid,
+    solve,
+)
 from compiler.decompose.fit import fit
 from compiler.decompose.metric import Metric, damped
 from compiler.decompose.round_to_grid import grid_of, nearest
@@ -44,8 +53,52 @@ def test_on_its_grid_and_never_worse_than_nearest(shape: tuple[int, int, int, in
     assert np.abs(whole).max() <= largest + 1e-3
     assert np.all(rounded[..., -1] == 0)
     flat = kernel.reshape(1, -1, shape[3])
-    plain = nearest(flat, grid_of(flat, largest=largest), largest).reshape(shape)
+    scale = best_scale(flat, metric.sigma, largest, coded=levels < 15)
+    plain = nearest(flat, scale, largest).reshape(shape)
     assert metric.loss(rounded - kernel) <= metric.loss(plain - kernel) * (1 + 1e-3) + 1e-9
+
+
+@pytest.mark.parametrize("coded", [False, True])
+@given(shapes, seeds, st.sampled_from(FEW_LEVELS))
+@settings(max_examples=40, deadline=None)
+def test_the_grid_is_the_best_of_the_clipped_ones(
+    coded: bool, shape: tuple[int, int, int, int], seed: int, levels: int
+) -> None:
+    """A channel at a time, by nearest rounding; coded, four times the error is worth a bit of all channels' code."""
+    largest = largest_step(levels)
+    kernel, metric, _ = case(shape, seed)
+    flat = kernel.reshape(1, -1, shape[3])
+    widest = grid_of(flat, largest=largest)
+    best = best_scale(flat, metric.sigma, largest, coded=coded)
+    worth = []
+    for share in CLIPPED:
+        rounded = nearest(flat, share * widest, largest)[0]
+        change = (rounded - flat[0]).astype(np.float64)
+        error = np.einsum("ic,ij,jc->c", change, metric.sigma, change)
+        steps = np.rint(rounded / (share * widest[0])).astype(int)
+        bits = {n: -np.log2(np.mean(steps == n)) for n in np.unique(steps).tolist()}
+        worth.append(error * (4.0 ** np.mean(np.vectorize(bits.get)(steps), axis=0) if coded else 1))
+    for column in range(shape[3] - 1):  # the last is silent
+        taken = int(np.argmin(np.abs(np.array(CLIPPED) * widest[0, 0, column] - best[0, 0, column])))
+        assert worth[taken][column] <= min(w[column] for w in worth) * (1 + 1e-3)
+
+
+@pytest.mark.parametrize("levels", [11, 9, 7, 5])
+def test_coded_grids_lose_less_in_as_many_bits(levels: int) -> None:
+    """Than those of least error, whatever their levels: on the line through their losses and bits."""
+    random = np.random.default_rng(0)
+    kernel = random.normal(size=(3, 3, 32, 24)).astype(np.float32).reshape(1, -1, 24)
+
+    def bits_and_loss(levels: int, coded: bool) -> tuple[float, float]:
+        scale = best_scale(kernel, None, largest_step(levels), coded=coded)
+        rounded = nearest(kernel, scale, largest_step(levels))
+        return float(bits_of(rounded / scale, largest_step(levels)).mean()), float(
+            np.log(np.mean((rounded - kernel) ** 2))
+        )
+
+    plain = sorted(bits_and_loss(n, False) for n in FEW_LEVELS)
+    bits, loss = bits_and_loss(levels, True)
+    assert bits < 0.995 * np.interp(-loss, [-lost for _, lost in plain], [b for b, _ in plain])
 
 
 @pytest.mark.parametrize("levels", FEW_LEVELS)

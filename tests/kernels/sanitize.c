@@ -31,32 +31,58 @@ static int8_t *values(int32_t n) { return fill(malloc((size_t)n), (size_t)n); }
 static int32_t span(int32_t k, int32_t dilation) { return (k - 1) * dilation + 1; }
 
 /* Weights of any format for an output of c_out channels; bitmaps are kept for `one_in` bits out of each. */
-/* The codes of n weights and the 3 bytes that may be read behind them: of 16 values in four bits each, or of four values
- * in 1, 2, 3 and 3 bits. */
-static int8_t *codes(int32_t n, uint8_t lengths[8])
-{
-    static const uint8_t bits[] = {0, 2, 6, 7}, sizes[] = {1, 2, 3, 3};
-    const int32_t even = pick(0, 1);
-    uint8_t *stream = calloc((size_t)n, 1);
-    int32_t at = 0;
+enum { STATES = 128, STRIDE = 83, SYMBOLS = 16 };
 
-    for (int32_t i = 0; i < 8; i++) {
-        lengths[i] = even ? 0x44 : 0;
+/* How many states each of some values has, 128 together. Returns what `shares` of a kernel holds. */
+static uint8_t *random_shares(int32_t share[SYMBOLS], int32_t *lowest, int32_t *values)
+{
+    *values = pick(1, SYMBOLS), *lowest = pick(0, SYMBOLS - *values);
+    uint8_t *shares = calloc(1, 1 + (size_t)*values);
+    int32_t left = STATES - *values;
+
+    shares[0] = (uint8_t)(16 * (*values - 1) + *lowest);
+    for (int32_t v = 0; v < *values; v++) {
+        const int32_t more = v == *values - 1 ? left : pick(0, left);
+        share[v] = 1 + more, left -= more;
+        shares[1 + v] = (uint8_t)share[v];
     }
-    if (!even) {
-        lengths[3] = 0x21, lengths[4] = 0x33; /* -2, -1, 0 and 1 */
-    }
-    for (int32_t i = 0; i < n; i++) {
-        const int32_t value = pick(0, even ? 15 : 3), size = even ? 4 : sizes[value];
-        const int32_t code = even ? value : bits[value];
-        for (int32_t bit = size - 1; bit >= 0; bit--, at++) {
-            stream[at / 8] |= (uint8_t)((code >> bit & 1) << (7 - at % 8));
+    return shares;
+}
+
+/* The codes of n random weights, last first as an encoder goes, and no more behind them than the 3 bytes that may be
+ * read. `shares`: as the kernel reads them. */
+static int8_t *codes(int32_t n, const uint8_t **shares)
+{
+    int32_t share[SYMBOLS], lowest, values, holders[SYMBOLS][STATES], symbols[STATES], at = 0, bits = 0;
+    uint8_t *stream = calloc((size_t)n + 1, 7); /* a bit a byte */
+
+    *shares = random_shares(share, &lowest, &values);
+    for (int32_t v = 0; v < values; v++) {
+        for (int32_t i = 0; i < share[v]; i++, at = (at + STRIDE) % STATES) {
+            symbols[at] = v;
         }
     }
-    const size_t bytes = (size_t)(at + 7) / 8 + 3;
-    int8_t *exact = calloc(bytes, 1);
-    for (size_t i = 0; i < bytes - 3; i++) {
-        exact[i] = (int8_t)stream[i];
+    for (int32_t v = 0; v < values; v++) {
+        for (int32_t state = 0, i = 0; state < STATES; state++) {
+            if (symbols[state] == v) {
+                holders[v][i++] = state;
+            }
+        }
+    }
+    int32_t number = STATES;
+    for (int32_t i = 0; i < n; i++) {
+        const int32_t v = pick(0, values - 1);
+        while (number >= 2 * share[v]) {
+            stream[bits++] = (uint8_t)(number & 1), number >>= 1;
+        }
+        number = STATES + holders[v][number - share[v]];
+    }
+    for (int32_t i = 0; i < 7; i++, number >>= 1) {
+        stream[bits++] = (uint8_t)(number & 1);
+    }
+    int8_t *exact = calloc((size_t)(bits + 7) / 8 + 3, 1);
+    for (int32_t i = 0; i < bits; i++) {
+        exact[i / 8] = (int8_t)(exact[i / 8] | stream[bits - 1 - i] << (7 - i % 8));
     }
     free(stream);
     return exact;
@@ -103,9 +129,7 @@ static conv2d_params random_conv(conv2d_row_s8 *row, int32_t h, int32_t w, int32
 
     int32_t kept = k_h * k_w * (row == depthwise_s8 ? c_out : c * c_out);
     if (row == conv2d_coded_s8) {
-        uint8_t *lengths = calloc(1, 8);
-        conv.weights = codes(kept, lengths);
-        conv.bitmap = lengths;
+        conv.weights = codes(kept, &conv.bitmap);
         return conv;
     }
     if (row == conv2d_sparse_bitmap_s8 || row == conv2d_sparse_block_s8) {

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
@@ -13,7 +11,7 @@ from compiler.backend.shorten_scales import rounded
 from kernels.reference.bitmap import bitmap_bytes, pack_bitmap, unpack_bitmap
 from kernels.reference.block import block_bytes, pack_block, unpack_block
 from kernels.reference.channel_constants import Factors, pack_bias, pack_factors, shorten, unpack_factors
-from kernels.reference.coded import LONGEST, code_lengths, coded_bytes, pack_coded, unpack_coded
+from kernels.reference.coded import READ_AHEAD, STATES, pack_coded, shares_of, unpack_coded
 from kernels.reference.requantize import quantize_multiplier
 
 SHAPES = st.tuples(*[st.integers(1, 3)] * 2, st.integers(1, 20), st.integers(1, 20))  # HWIO
@@ -55,15 +53,16 @@ def test_block(seed: int, shape: tuple[int, int, int, int], density: float, bloc
         assert bitmap.nbytes + values.nbytes == price
 
 
-@given(seed=st.integers(0, 2**32 - 1), shape=SHAPES, spread=st.sampled_from([0.0, 0.4, 1.0, 3.0, 20.0]))
+@given(seed=st.integers(0, 2**32 - 1), shape=SHAPES, spread=st.sampled_from([0.0, 0.2, 0.4, 1.0, 3.0, 20.0]))
 @settings(max_examples=80, deadline=None)
 def test_coded(seed: int, shape: tuple[int, int, int, int], spread: float) -> None:
     k_h, k_w, c_in, c_out = shape
     values = np.random.default_rng(seed).normal(0, spread, (c_out, k_h, k_w, c_in))
     weights = np.clip(np.rint(values), -8, 7).astype(np.int8)
-    lengths, codes = pack_coded(weights)
-    assert lengths.nbytes + codes.nbytes == coded_bytes(weights)
-    assert np.array_equal(unpack_coded(lengths, codes, weights.shape), weights)
+    shares, codes = pack_coded(weights)
+    assert shares.nbytes == 2 + int(weights.max()) - int(weights.min())
+    assert int(shares[1:].astype(int).sum()) == STATES
+    assert np.array_equal(unpack_coded(shares, codes, weights.shape), weights)
 
 
 @pytest.mark.parametrize("value", [-9, 8, 127])
@@ -72,33 +71,37 @@ def test_no_code_is_for_more(value: int) -> None:
         pack_coded(np.full((1, 1, 1, 3), value, np.int8))
 
 
-@given(st.lists(st.integers(0, 1000), min_size=16, max_size=16))
+@given(st.lists(st.integers(0, 1000), min_size=16, max_size=16).filter(any))
 @settings(max_examples=100, deadline=None)
-def test_code_lengths_are_those_of_a_prefix_code_near_the_entropy(counts: list[int]) -> None:
-    lengths = code_lengths(np.array(counts))
-    used = lengths[lengths > 0]
-    assert np.array_equal(lengths > 0, np.array(counts) > 0)
-    assert np.all(used <= LONGEST)
-    if len(used) > 1:
-        assert np.sum(0.5**used) == 1  # complete: no bits are given away
-        share = np.array(counts)[np.array(counts) > 0] / sum(counts)
-        entropy = -np.sum(share * np.log2(share))
-        mean = share @ used
-        assert entropy <= mean + 1e-9
-        assert mean <= max(4.0, entropy + 1)  # codes of four bits each would do, too
+def test_every_state_is_shared_out_and_every_value_that_occurs_has_one(counts: list[int]) -> None:
+    shares = shares_of(np.array(counts))
+    assert shares.sum() == STATES
+    assert np.array_equal(shares > 0, np.array(counts) > 0)
 
 
-def test_code_lengths_are_the_least() -> None:
-    """Against every prefix code of four values, by Kraft's inequality."""
+def test_the_shares_are_those_of_fewest_bits() -> None:
+    """Against all ways to share the states out among three values."""
     rng = np.random.default_rng(0)
-    for _ in range(40):
-        counts = np.append(rng.integers(1, 60, 4), np.zeros(12, int))
-        best = min(
-            int(counts[:4] @ np.array(lengths))
-            for lengths in itertools.product(range(1, LONGEST + 1), repeat=4)
-            if sum(0.5**n for n in lengths) <= 1
-        )
-        assert counts @ code_lengths(counts) == best
+    ways = np.array([(a, b, STATES - a - b) for a in range(1, STATES - 1) for b in range(1, STATES - a)])
+    for _ in range(20):
+        counts = rng.integers(1, 10 ** rng.integers(1, 4), 3)
+        shares = shares_of(np.append(counts, np.zeros(13, int)))[:3]
+        least = np.min(np.log2(STATES / ways) @ counts)
+        assert np.log2(STATES / shares) @ counts == pytest.approx(least, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "over"),
+    [((0.97, 0.03), 1.1), ((0.2, 0.6, 0.2), 1.01), ((0.05, 0.2, 0.5, 0.2, 0.05), 1.01), ((1 / 16,) * 16, 1.0001)],
+)
+def test_codes_take_the_entropy_and_hardly_more(probabilities: tuple[float, ...], over: float) -> None:
+    """Of two values that a prefix code spends a bit on, a fifth of one."""
+    rng = np.random.default_rng(0)
+    weights = rng.choice(len(probabilities), (64, 3, 3, 64), p=probabilities).astype(np.int8) - 8
+    share = np.bincount(weights.ravel() + 8) / weights.size
+    entropy = -float(share @ np.log2(share)) * weights.size
+    bits = 8 * (pack_coded(weights)[1].nbytes - READ_AHEAD)
+    assert entropy - 8 <= bits <= over * entropy + 16
 
 
 def test_prices_of_a_layer() -> None:

@@ -50,7 +50,7 @@ BRICK = 16  # channels of a brick of a feature map
 STAGED_POSITIONS = 64
 RECORD_BYTES = 10  # bias, scale and shift of an output channel
 BYTES_PER_VALUE = 0.944  # of a coded non-zero weight
-PALETTE_BITS = {15: 3.8, 11: 3.35, 7: 2.95, 5: 2.45, 3: 1.6}  # of a coded weight of so many levels, at most
+PALETTE_BITS = {15: 3.75, 11: 3.1, 9: 2.85, 7: 2.55, 5: 2.15, 3: 1.6}  # of a coded weight of so many levels, at most
 PADDED_BITS = 0.5  # 0.2 where many channels are padded, 0.6 where few are
 PALETTE_BYTES = 64  # and where the stream is cut
 

@@ -4,7 +4,7 @@ What lies in flash follows from the weights, of each convolution
 
     kernel     one byte a weight; or, of a kernel with zeros, one byte a kept weight and one bit a position (bitmap), or
                the kept blocks and one bit a block, whichever is least, and 3 bytes that may be read behind the bits;
-               or, of a kernel of few bits, a prefix code (conv2d_coded_s8), whose bytes only the weights can tell
+               or, of a kernel of few bits, an entropy code (conv2d_coded_s8), whose bytes only the weights can tell
     + 2 to 4 B a channel of bias, + 2 B a channel of factors (5 where calls share a kernel), + 60 B of geometry
 
 and kernels are executed as they are stored, never expanded in RAM (of a code, a slice of 64 weights at a time).
@@ -45,13 +45,12 @@ from compiler.result import TargetFigures
 from compiler.types import Choice, ConvSite
 from kernels.reference.bitmap import bitmap_bytes
 from kernels.reference.block import block_bytes
-from kernels.reference.coded import LENGTHS_BYTES
 from kernels.reference.coded import READ_AHEAD as BEHIND_CODES
 
 FACTOR_BYTES = 2  # for each output channel, of short scales
 DENSE_FACTOR_BYTES = 9  # int64 and uint8
 # Of a weight of so many levels, coded, as trained networks have it.
-CODED_BITS = {15: 3.6, 11: 3.25, 7: 2.65, 5: 2.25, 3: 1.6}
+CODED_BITS = {15: 3.55, 11: 3.0, 9: 2.7, 7: 2.4, 5: 2.0, 3: 1.45}
 BOARD = "cortex-m4"
 CORTEX_M4_C = Processor(
     "instructions",
@@ -130,7 +129,8 @@ class PlainC(Target):
     def kernel_bytes(emitted: Convolution) -> int:
         """Bytes of one kernel, with the bits that say where its weights are."""
         if emitted.levels in CODED_BITS:
-            return LENGTHS_BYTES + math.ceil(emitted.weights * CODED_BITS[emitted.levels] / 8) + BEHIND_CODES
+            coded = math.ceil(emitted.weights * CODED_BITS[emitted.levels] / 8)
+            return 1 + emitted.levels + coded + BEHIND_CODES
         if emitted.kept is None or emitted.structure is None or emitted.kind == "dense":
             return emitted.weights
         b_in, b_out = emitted.block or (1, 1)

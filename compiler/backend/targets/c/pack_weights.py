@@ -1,4 +1,4 @@
-"""How the weights of a convolution are stored: dense, in a prefix code, with a bitmap, or in blocks; whatever takes
+"""How the weights of a convolution are stored: dense, coded, with a bitmap, or in blocks; whatever takes
 least flash."""
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Packed:
 
     @property
     def counts(self) -> tuple[int, ...]:
-        """Of each array how many weights it holds; bitmaps and lengths of codes hold none."""
+        """Of each array how many weights it holds; bitmaps and shares of values hold none."""
         weights = self.arrays["weights"].size if self.weights is None else self.weights
         return tuple(weights if field == "weights" else 0 for field in self.arrays)
 
@@ -58,8 +58,8 @@ class Packed:
     @classmethod
     def coded(cls, weights: np.ndarray) -> Packed:
         """OHWI, of values that four bits hold."""
-        lengths, codes = pack_coded(weights)
-        return cls("conv2d_coded_s8", {"weights": codes, "bitmap": lengths}, weights=weights.size)
+        shares, codes = pack_coded(weights)
+        return cls("conv2d_coded_s8", {"weights": codes, "bitmap": shares}, weights=weights.size)
 
     @classmethod
     def bitmap(cls, weights: np.ndarray) -> Packed:
