@@ -28,8 +28,10 @@ static inline factor_s32 factor_of_channel(const conv2d_params *conv, int32_t o)
 {
     factor_s32 factor = {(int32_t)conv->factor_high, conv->shift};
 
-    if (conv->factor_bytes == 2) {
-        const uint32_t code = ((const uint16_t *)conv->factors)[o], k = 4096 + (code & 4095);
+    if (conv->factor_bytes == 1 || conv->factor_bytes == 2) {
+        const uint32_t code = conv->factor_bytes == 1 ? (uint32_t)((const uint8_t *)conv->factors)[o] << 7
+                                                      : ((const uint16_t *)conv->factors)[o];
+        const uint32_t k = 4096 + (code & 4095);
         const uint64_t product = (uint64_t)conv->factor_low * k + ((uint64_t)(conv->factor_high * k) << 32);
         const uint32_t high = (uint32_t)(product >> 32), low = (uint32_t)product;
         const uint32_t carry = high >> 30;

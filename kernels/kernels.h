@@ -46,14 +46,14 @@ struct conv2d_params {
     const uint8_t *bitmap; /* of the two sparse formats; of conv2d_coded_s8 the shares of its values */
     const void *bias; /* of bias_bytes each: bias[o] - zero_in * sum of channel o's weights; depthwise_s8: bias[o] */
     const void *factors; /* of factor_bytes each, or NULL; a factor is multiplier * 2^(shift - 31) */
-    uint32_t factor_high, factor_low; /* factor_bytes 0: the multiplier, in [2^30, 2^31) or 0; 2: what codes multiply */
+    uint32_t factor_high, factor_low; /* factor_bytes 0: the multiplier, in [2^30, 2^31) or 0; 1, 2: what codes multiply */
     uint16_t h_in, w_in, c_in;
     uint16_t h_out, w_out, c_out;
     uint8_t k_h, k_w, stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left;
     uint8_t b_in, b_out; /* of conv2d_sparse_block_s8 */
     uint8_t bias_bytes; /* 2: int16, 3: the low byte first, 4: int32 */
-    uint8_t factor_bytes; /* 0: one for all; 2: uint16, a code; 5: multiplier, the low byte first, and shift */
-    int8_t shift; /* factor_bytes 0: -31 to 30; 2: of the largest code's scale */
+    uint8_t factor_bytes; /* 0: one for all; 1: uint8, 2: uint16, a code; 5: multiplier, low byte first, and shift */
+    int8_t shift; /* factor_bytes 0: -31 to 30; 1, 2: of the largest code's scale */
     int8_t zero_in, zero_out; /* positions outside the map read zero_in */
     int8_t min, max; /* of the output: the fused activation */
 };

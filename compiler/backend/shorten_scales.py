@@ -2,8 +2,9 @@
 (`kernels/reference/channel_constants.py`).
 
 A scale s of an int8 convolution's output channel becomes s' = k · 2^t, 2^12 ≤ k < 2^13, the nearest to s: no farther
-than 2^-13 of it, when a weight's own rounding is 2^-8 of the largest. Weights stay; the bias is counted in the new
-unit,
+than 2^-13 of it, when a weight's own rounding is 2^-8 of the largest. Scales of few levels come with six significant
+bits, which one byte tells, and keep them; so do those that take their place. Weights stay; the bias is counted in the
+new unit,
 
     b' = round(b · s / s')                  at the scale s_in · s'
 
@@ -20,7 +21,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from compiler.tflite import flatbuffer
 from compiler.tflite.nibbles import pack_nibbles
-from kernels.reference.channel_constants import FRACTION_BITS
+from kernels.reference.channel_constants import COARSE_BITS, FRACTION_BITS
 
 QUIET = 1 / 8  # of an output step
 QUIET_BIAS = 2.0**14
@@ -64,9 +65,11 @@ def shorten(
     if len(scales) != len(channels) or not np.all(scales > 0):
         return
     quiet = step_in * scales * 255 * np.abs(channels).sum(axis=1) < QUIET * step_out
-    shorter = rounded(
-        np.where(quiet, quiet_scales(scales, quiet, np.abs(sums) * scales, QUIET * step_out / step_in), scales)
-    )
+    free = quiet_scales(scales, quiet, np.abs(sums) * scales, QUIET * step_out / step_in)
+    shorter = rounded(np.where(quiet, free, scales))
+    coarse = rounded(shorter, COARSE_BITS)
+    if np.array_equal(coarse[~quiet], shorter[~quiet]):
+        shorter = coarse
     counted = np.rint(sums * (scales / shorter))
     if np.any(np.abs(counted) >= 2**31):
         return
@@ -87,7 +90,7 @@ def quiet_scales(scales: np.ndarray, quiet: np.ndarray, biases: np.ndarray, coar
     return np.maximum(min(usual, coarsest), biases / QUIET_BIAS)
 
 
-def rounded(scales: np.ndarray) -> np.ndarray:
-    """The nearest k · 2^t."""
+def rounded(scales: np.ndarray, bits: int = FRACTION_BITS) -> np.ndarray:
+    """The nearest k · 2^t with 2^bits ≤ k < 2^(bits + 1)."""
     mantissa, exponent = np.frexp(scales)
-    return np.ldexp(np.rint(mantissa * 2 ** (FRACTION_BITS + 1)), exponent - FRACTION_BITS - 1)
+    return np.ldexp(np.rint(mantissa * 2 ** (bits + 1)), exponent - bits - 1)

@@ -15,6 +15,9 @@ the grid of least error. Fewer are coded, in as many bits as their steps hold in
 bit more quarters the error (Gish & Pierce, "Asymptotically efficient quantizing", 1968): the best grid has the least
 error · 4^bits, which clips less and has coarser steps.
 
+Scales have six significant bits: s = k · 2^t, 2^5 ≤ k < 2^6. So a byte tells one where bytes count (target c), and what
+they are off by, half a percent, is little beside what few levels lose, and made up for by what is fitted behind.
+
 A chain K ≈ U G V is rounded in order, each factor the least squares optimum behind those that are rounded already:
 
     U' on the grid, in C       G ← (U'ᵀΣU')⁻¹ U'ᵀΣ (U G), on the grid, in U'ᵀΣU'       V ← (P'ᵀΣP')⁻¹ P'ᵀΣ K,  P' = U'G'
@@ -37,6 +40,7 @@ from compiler.types import FEW_LEVELS
 
 RIDGE = 1e-6  # of the mean variance, where that is enough
 CLIPPED = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.43, 0.36)  # of the largest weight
+SCALE_BITS = 6  # significant ones
 UNCODED = max(FEW_LEVELS)  # in four bits each
 
 
@@ -115,9 +119,19 @@ def on_grid(kernel: np.ndarray, sigma: np.ndarray | RowCovariance, gamma: np.nda
     groups, largest = kernel[None], largest_step(levels)
     scale = best_scale(groups, sigma, largest, coded=levels < UNCODED)
     if isinstance(sigma, RowCovariance):  # no d×d matrix
-        return nearest(groups, scale, largest)[0]
+        return short_scales(nearest(groups, scale, largest)[0], largest)
     rounded = round_to_grid(groups, sigma[None], scale, largest=largest)[0]
-    return rounded if gamma is None else round_coupled(kernel, rounded, sigma, gamma, scale[0], largest)
+    if gamma is not None:
+        rounded = round_coupled(kernel, rounded, sigma, gamma, scale[0], largest)
+    return short_scales(rounded, largest)
+
+
+def short_scales(rounded: np.ndarray, largest: int) -> np.ndarray:
+    """The same steps (d, c) of which each column reaches ±`largest`, at the nearest scales of SCALE_BITS."""
+    size = np.abs(rounded).max(axis=0)
+    mantissa, exponent = np.frexp(size / largest)
+    short = np.ldexp(np.rint(np.ldexp(mantissa, SCALE_BITS)), exponent - SCALE_BITS) * largest
+    return (rounded * np.where(size > 0, short / np.maximum(size, 1e-30), 1)).astype(rounded.dtype)
 
 
 def best_scale(

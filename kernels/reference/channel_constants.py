@@ -11,11 +11,13 @@
 
                             carry = [k B ≥ 2^62]   multiplier = round(k B / 2^(31 + carry))   shift = S + carry − d
 
+              1 byte    where every k is j · 2^7, 2^5 ≤ j < 2^6, and d ≤ 7: the code (j − 2^5) + 2^5 d
               5 bytes   multiplier, the low byte first, and shift
 
-Two bytes are taken only where they give every channel's multiplier and shift exactly, which this file checks: B lies
-within 2^-50 of the ratio, so that a channel misses with a probability of 2^-18, and then the layer takes five.
-`compiler/backend/shorten_scales.py` makes scales short.
+Fewer than five bytes are taken only where they give every channel's multiplier and shift exactly, which this file
+checks: B lies within 2^-50 of the ratio, so that a channel misses with a probability of 2^-18, and then the layer takes
+five. `compiler/backend/shorten_scales.py` makes scales short, `compiler/decompose/few_bits.py` those of few levels so
+short that a byte tells them.
 """
 
 from __future__ import annotations
@@ -25,15 +27,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-FRACTION_BITS = 12
-MOST_STEPS = 15  # d
+FRACTION_BITS, COARSE_BITS = 12, 5
+MOST_STEPS, COARSE_STEPS = 15, 7  # d
+FINER = FRACTION_BITS - COARSE_BITS
 BASE_BITS = 49
 
 
 @dataclass(frozen=True, eq=False)
 class Factors:
-    """As conv2d_params has them: `stored` (c_out,) uint16, (c_out · 5,) uint8, or None for one factor; `high`: the
-    multiplier where there is one factor, else the upper half of B."""
+    """As conv2d_params has them: `stored` (c_out,) uint8 or uint16, (c_out · 5,) uint8, or None for one factor; `high`:
+    the multiplier where there is one factor, else the upper half of B."""
 
     bytes: int
     stored: np.ndarray | None
@@ -68,7 +71,7 @@ def pack_factors(multiplier: np.ndarray, shift: np.ndarray, scales: np.ndarray, 
 
 
 def shorten(scales: np.ndarray, ratio: float) -> Factors | None:
-    """Two bytes a channel, unchecked; None where a scale isn't short or they lie too far apart."""
+    """A byte or two a channel, unchecked; None where a scale isn't short or they lie too far apart."""
     mantissa, exponent = np.frexp(scales.astype(np.float64))
     k = mantissa * 2 ** (FRACTION_BITS + 1)
     steps = exponent.max() - exponent
@@ -80,13 +83,16 @@ def shorten(scales: np.ndarray, ratio: float) -> Factors | None:
     if not -128 <= shift <= 127:
         return None
     codes = k.astype(np.int64) - 2**FRACTION_BITS + (steps.astype(np.int64) << FRACTION_BITS)
-    return Factors(2, codes.astype(np.uint16), base >> 32, base & (2**32 - 1), shift)
+    halves = base >> 32, base & (2**32 - 1)
+    if np.any(codes % 2**FINER) or steps.max() > COARSE_STEPS:
+        return Factors(2, codes.astype(np.uint16), *halves, shift)
+    return Factors(1, (codes >> FINER).astype(np.uint8), *halves, shift)
 
 
 def unpack_factors(short: Factors) -> tuple[np.ndarray, np.ndarray]:
-    """(multiplier, shift), each (c_out,) int64, of two bytes a channel."""
+    """(multiplier, shift), each (c_out,) int64, of a byte or two a channel."""
     assert short.stored is not None
-    codes = short.stored.astype(np.uint64)
+    codes = short.stored.astype(np.uint64) << np.uint64(FINER if short.bytes == 1 else 0)
     base = np.uint64(short.high << 32 | short.low)
     product = base * ((codes & np.uint64(2**FRACTION_BITS - 1)) + np.uint64(2**FRACTION_BITS))
     carry = product >> np.uint64(62)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -46,7 +47,8 @@ def case(shape: tuple[int, int, int, int], seed: int) -> tuple[np.ndarray, Metri
 def test_on_its_grid_and_never_worse_than_nearest(shape: tuple[int, int, int, int], seed: int, levels: int) -> None:
     largest = largest_step(levels)
     kernel, metric, _ = case(shape, seed)
-    rounded = few_bits(kernel, metric, levels)
+    with mock.patch("compiler.decompose.few_bits.SCALE_BITS", 24):  # fewer lose a little of their own
+        rounded = few_bits(kernel, metric, levels)
     groups = rounded.reshape(1, -1, shape[3])
     whole = groups / grid_of(groups, largest=largest)
     np.testing.assert_allclose(whole, np.rint(whole), atol=1e-3)  # the largest weight of a channel tells its grid
@@ -99,6 +101,18 @@ def test_coded_grids_lose_less_in_as_many_bits(levels: int) -> None:
     plain = sorted(bits_and_loss(n, False) for n in FEW_LEVELS)
     bits, loss = bits_and_loss(levels, True)
     assert bits < 0.995 * np.interp(-loss, [-lost for _, lost in plain], [b for b, _ in plain])
+
+
+@given(shapes, seeds, st.sampled_from(FEW_LEVELS))
+@settings(max_examples=40, deadline=None)
+def test_scales_have_six_bits(shape: tuple[int, int, int, int], seed: int, levels: int) -> None:
+    kernel, metric, _ = case(shape, seed)
+    rounded = few_bits(
+        kernel.astype(np.float64), Metric(metric.sigma.astype(float), metric.gamma.astype(float)), levels
+    )
+    scales = np.abs(rounded).max(axis=(0, 1, 2))[:-1] / largest_step(levels)  # the last channel is silent
+    steps = np.ldexp(np.frexp(scales)[0], 6)
+    np.testing.assert_allclose(steps, np.rint(steps), atol=1e-9)
 
 
 @pytest.mark.parametrize("levels", FEW_LEVELS)

@@ -112,7 +112,7 @@ static conv2d_params random_conv(conv2d_row_s8 *row, int32_t h, int32_t w, int32
     conv.bias = bias;
     conv.factor_high = (uint32_t)pick(1 << 30, INT32_MAX);
     conv.shift = (int8_t)pick(-31, 3);
-    conv.factor_bytes = (uint8_t)(pick(0, 1) ? 0 : pick(0, 1) ? 2 : 5);
+    conv.factor_bytes = (uint8_t)(pick(0, 1) ? 0 : pick(0, 1) ? pick(1, 2) : 5);
     if (conv.factor_bytes) {
         int8_t *factors = values(conv.factor_bytes * c_out);
         for (int32_t o = 0; conv.factor_bytes == 5 && o < c_out; o++) {
@@ -120,7 +120,7 @@ static conv2d_params random_conv(conv2d_row_s8 *row, int32_t h, int32_t w, int32
             memcpy(factors + 5 * o, &multiplier, 4);
             factors[5 * o + 4] = (int8_t)pick(-31, 3);
         }
-        if (conv.factor_bytes == 2) {
+        if (conv.factor_bytes < 5) {
             conv.factor_high = (uint32_t)pick(1 << 17, (1 << 18) - 1), conv.factor_low = (uint32_t)pick(0, INT32_MAX - 1) << 1;
             conv.shift = (int8_t)pick(-15, 2);
         }

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from compiler.backend.shorten_scales import rounded
 from kernels import SOURCES
-from kernels.reference.channel_constants import pack_bias, pack_factors
+from kernels.reference.channel_constants import COARSE_BITS, FRACTION_BITS, pack_bias, pack_factors
 from kernels.reference.requantize import quantize_multiplier
 from tests.kernels.clib import COMPILER, WARNINGS, Conv2D, Kept
 
@@ -37,15 +37,18 @@ def test_c_reads_what_was_packed(read: ctypes.CDLL) -> None:
     @settings(max_examples=300, deadline=None)
     @given(
         seed=st.integers(0, 2**32 - 1),
-        form=st.sampled_from(["one", "short", "long"]),
+        form=st.sampled_from(["one", "coarse", "short", "long"]),
         bits=st.integers(1, 31),
         step_in=st.floats(2.0**-20, 2.0**6, width=32),
         step_out=st.floats(2.0**-20, 2.0**6, width=32),
     )
     def check(seed: int, form: str, bits: int, step_in: float, step_out: float) -> None:
         rng = np.random.default_rng(seed)
-        scales = np.exp2(rng.uniform(-5, 5, 1 if form == "one" else CHANNELS)) * step_out / step_in / 1000
-        scales = np.broadcast_to(rounded(scales) if form == "short" else scales, CHANNELS).astype(np.float32)
+        spread = 3 if form == "coarse" else 5
+        scales = np.exp2(rng.uniform(-spread, spread, 1 if form == "one" else CHANNELS)) * step_out / step_in / 1000
+        if form in ("coarse", "short"):
+            scales = rounded(scales, COARSE_BITS if form == "coarse" else FRACTION_BITS)
+        scales = np.broadcast_to(scales, CHANNELS).astype(np.float32)
         multiplier, shift = np.array([quantize_multiplier(step_in * float(s) / step_out) for s in scales]).T
         factors = pack_factors(multiplier, shift, scales, step_in / step_out)
         bias = rng.integers(-(2**bits), 2**bits, CHANNELS)
@@ -67,4 +70,4 @@ def test_c_reads_what_was_packed(read: ctypes.CDLL) -> None:
         assert np.array_equal(found, [bias, multiplier, shift])
 
     check()
-    assert seen >= {(f, b) for f in (0, 2, 5) for b in (2, 3, 4)}
+    assert seen >= {(f, b) for f in (0, 1, 2, 5) for b in (2, 3, 4)}
