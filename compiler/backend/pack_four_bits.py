@@ -67,8 +67,8 @@ def is_smaller_sparse(steps: np.ndarray) -> bool:
 
 def steps_of(values: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     """(n, the int8 steps in one of n for each output channel) of an OHWI int8 kernel that holds round(127 n / N) for a
-    2N + 1 of `FEW_LEVELS`; None where a value is no such one."""
-    grids = (steps_on_grid(values, largest_step(levels)) for levels in FEW_LEVELS)
+    2N + 1 of `FEW_LEVELS`, the least that do; None where a value is no such one."""
+    grids = (steps_on_grid(values, largest_step(levels)) for levels in sorted(FEW_LEVELS))
     found = [steps for steps in grids if steps is not None]
 
     def error(steps: tuple[np.ndarray, np.ndarray]) -> float:

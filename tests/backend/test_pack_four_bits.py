@@ -61,6 +61,9 @@ def test_a_kernel_keeps_its_levels_through_the_converter(model: keras.Model, lev
     assert len(np.unique(values)) == levels
     packed = kernels_of(pack_four_bits(tflite))[CHANNELS, 3, 3, CHANNELS]
     assert packed.type == schema.TensorType.INT4
+    steps = flatbuffer.tensor_array(flatbuffer.read(pack_four_bits(tflite)), packed)
+    assert steps is not None
+    assert np.array_equal(np.unique(steps), np.arange(-(levels // 2), levels // 2 + 1))  # not ±7 where ±1 are all
 
 
 def kernels_of(tflite: bytes) -> dict[tuple[int, ...], schema.TensorT]:

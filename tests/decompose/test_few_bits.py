@@ -19,6 +19,7 @@ from compiler.decompose.few_bits import (
     few_bits,
     largest_step,
     on_grid,
+    short_scales,
     solve,
 )
 from compiler.decompose.fit import fit
@@ -147,6 +148,18 @@ def test_a_wide_layer_never_forms_its_covariance(monkeypatch: pytest.MonkeyPatch
     groups = wide.reshape(1, -1, 4)
     whole = groups / grid_of(groups, largest=largest_step(15))
     np.testing.assert_allclose(whole, np.rint(whole), atol=1e-3)
+
+
+@pytest.mark.parametrize("levels", FEW_LEVELS)
+def test_fewer_than_fifteen_levels_are_chosen_for_their_bits_too(levels: int) -> None:
+    """Seen on a wide layer, which is rounded to the nearest of its grid."""
+    kernel, metric, rows = case((3, 3, 5, 4), 1)
+    flat = kernel.reshape(1, -1, 4)
+    sigma, largest = RowCovariance(rows), largest_step(levels)
+    found = few_bits(kernel, Metric(sigma, metric.gamma), levels)
+    scale = best_scale(flat, sigma, largest, coded=levels < 15)
+    np.testing.assert_array_equal(found.reshape(-1, 4), short_scales(nearest(flat, scale, largest)[0], largest))
+    assert np.array_equal(scale, best_scale(flat, sigma, largest)) == (levels == 15)
 
 
 @pytest.mark.parametrize("levels", FEW_LEVELS)

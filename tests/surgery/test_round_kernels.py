@@ -166,3 +166,5 @@ def test_what_training_moved_comes_back_near_where_it_was(levels: int) -> None:
     groups = as_groups(moved.astype(np.float32), layer)
     widest = nearest(groups, grid_of(groups, largest=levels // 2), levels // 2)
     assert np.sum((after - moved) ** 2) < 0.9 * np.sum((as_kernel(widest, moved, layer) - moved) ** 2)
+    scales = np.frexp(np.abs(after).max(axis=(0, 1, 2)).astype(np.float64) / (levels // 2))[0] * 2**6
+    np.testing.assert_allclose(scales, np.rint(scales), rtol=1e-6)  # short as those that the search gives
