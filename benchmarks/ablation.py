@@ -40,7 +40,7 @@ from compiler.run.menus import menus  # noqa: E402
 from compiler.run.session import Session, blocks_of  # noqa: E402
 from compiler.solver.candidates import menu_of  # noqa: E402
 from compiler.solver.fixed_params import fixed_params  # noqa: E402
-from compiler.surgery.realise import Divergence, realise  # noqa: E402
+from compiler.surgery.realise import Divergence, fit_all, realise  # noqa: E402
 from compiler.surgery.set_kernels import kernel_of  # noqa: E402
 from compiler.surgery.split_convs import split_convs  # noqa: E402
 from compiler.types import Choice, ConvSite, Cost, Inventory  # noqa: E402
@@ -126,6 +126,7 @@ def measured(network: str, variant: Variant, budgets: list[float]) -> Iterator[t
     for budget in budgets:
         began = time.monotonic()
         choices, predicted = chosen(session, offered, variant, whole, budget)
+        plain = held_out.nats(fit_all(session.network, session.knowledge, choices, session.options.jobs))
         with contextlib.ExitStack() as stack:
             if not variant.equalised:
                 stack.enter_context(mock.patch("compiler.surgery.realise.equalise", lambda factors, _: factors))
@@ -149,7 +150,7 @@ def measured(network: str, variant: Variant, budgets: list[float]) -> Iterator[t
                 "loss": evidence.loss,
                 "interval": evidence.interval,
                 "predicted_nats": predicted,
-                "measured_nats": held_out.nats(realised.plain),
+                "measured_nats": plain,
                 "divergence_synthetic": realised.divergence,
                 "divergence_images": truth(realised.fitted),
                 "seconds": time.monotonic() - began + seconds / len(budgets),

@@ -27,21 +27,26 @@ static inline int32_t bias_of_channel(const conv2d_params *conv, int32_t o)
 static inline factor_s32 factor_of_channel(const conv2d_params *conv, int32_t o)
 {
     factor_s32 factor = {(int32_t)conv->factor_high, conv->shift};
+    uint32_t code;
 
-    if (conv->factor_bytes == 1 || conv->factor_bytes == 2) {
-        const uint32_t code = conv->factor_bytes == 1 ? (uint32_t)((const uint8_t *)conv->factors)[o] << 7
-                                                      : ((const uint16_t *)conv->factors)[o];
-        const uint32_t k = 4096 + (code & 4095);
-        const uint64_t product = (uint64_t)conv->factor_low * k + ((uint64_t)(conv->factor_high * k) << 32);
-        const uint32_t high = (uint32_t)(product >> 32), low = (uint32_t)product;
-        const uint32_t carry = high >> 30;
-        factor.multiplier = (int32_t)(carry ? high + (low >> 31) : (high << 1 | low >> 31) + (low >> 30 & 1));
-        factor.shift += (int32_t)carry - (int32_t)(code >> 12);
+    if (conv->factor_bytes == 2) {
+        code = ((const uint16_t *)conv->factors)[o];
+    } else if (conv->factor_bytes == 1) {
+        code = (uint32_t)((const uint8_t *)conv->factors)[o] << 7;
     } else if (conv->factor_bytes == 5) {
         const uint8_t *at = (const uint8_t *)conv->factors + 5 * o;
         factor.multiplier = (int32_t)(at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24);
         factor.shift = (int8_t)at[4];
+        return factor;
+    } else {
+        return factor;
     }
+    const uint32_t k = 4096 + (code & 4095);
+    const uint64_t product = (uint64_t)conv->factor_low * k + ((uint64_t)(conv->factor_high * k) << 32);
+    const uint32_t high = (uint32_t)(product >> 32), low = (uint32_t)product;
+    const uint32_t carry = high >> 30;
+    factor.multiplier = (int32_t)(carry ? high + (low >> 31) : (high << 1 | low >> 31) + (low >> 30 & 1));
+    factor.shift += (int32_t)carry - (int32_t)(code >> 12);
     return factor;
 }
 

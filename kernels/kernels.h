@@ -70,7 +70,7 @@ struct conv2d_params {
  *                          what is read on from it, the weights of output channels o and o + 1 in turn, each in the
  *                          order of [k_h][k_w][c_in], for every even o; and 3 bytes more, which may be read. The states
  *                          are those of kernels/reference/coded.py. Decoded 64 weights at a time, onto the stack (about
- *                          700 bytes of it).
+ *                          830 bytes of it).
  * conv2d_sparse_bitmap_s8  bitmap uint8[c_out][k_h][k_w][ceil(c_in / 8)] and 3 bytes more, which may be read, most
  *                          significant bit first: bit c says that weight c is kept; weights int8[kept], the kept ones
  *                          in the order of their bits. Never expanded: about one byte a kept weight and one bit a

@@ -18,7 +18,7 @@ from joblib import Parallel, delayed
 from compiler.datafree.study import Study
 from compiler.decompose.equalise import equalise
 from compiler.decompose.factors import Factors
-from compiler.decompose.fit import fit
+from compiler.decompose.fit import CONTINUED, fit
 from compiler.frontend.feed import feed
 from compiler.frontend.read_network import Network
 from compiler.frontend.rebuild import rebuild
@@ -31,13 +31,11 @@ Gates = tuple[tuple[str, bool], ...]
 
 @dataclass(frozen=True, eq=False)
 class Realised:
-    """Factors and bias by site, the gates' decisions, and the relative divergence of the logits on held-out inputs;
-    `plain`: every site fitted to its own kernel alone, before any gate."""
+    """Factors and bias by site, the gates' decisions, and the relative divergence of the logits on held-out inputs."""
 
     fitted: Fitted
     gates: Gates
     divergence: float
-    plain: Fitted
 
 
 def realise(
@@ -54,8 +52,11 @@ def realise(
     """Factors for `choices`; `recover` trains them too. `decided` replays a saved plan's gates instead of judging."""
     judge = Divergence(network, knowledge.held_out)
     replay = dict(decided or ())
-    best = plain = fit_all(network, knowledge, choices, jobs)
-    divergence, keep = judge(plain), replay.get("refit", True)
+    known = replay.get("refit")
+    # A refit that is decided needs nothing to be judged by, only what components go on from.
+    begun = {name: choice for name, choice in choices.items() if known is not True or choice.chain in CONTINUED}
+    best = plain = fit_all(network, knowledge, begun, jobs)
+    divergence, keep = np.inf if known else judge(plain), known is not False
     if keep:
         refitted = refit(
             network.folded,
@@ -68,7 +69,7 @@ def realise(
             advance=advance,
         )
         refitted_divergence = judge(refitted)
-        keep = "refit" in replay or refitted_divergence < divergence
+        keep = refitted_divergence < divergence or known is True
         if keep:
             best, divergence = refitted, refitted_divergence
     gates = [("refit", bool(keep))]
@@ -84,14 +85,14 @@ def realise(
         for name, (factors, bias) in best.items()
         if choices[name].is_int8  # those of fewer levels were equalised before they were rounded
     }
-    return Realised(best | equal, tuple(gates), divergence, plain)
+    return Realised(best | equal, tuple(gates), divergence)
 
 
 def fit_all(
     network: Network, knowledge: Study, choices: Mapping[str, Choice], jobs: int, alternations: int | None = None
 ) -> Fitted:
-    """Every site fitted to its own kernel."""
-    sites = network.inventory.sites
+    """Every site of `choices` fitted to its own kernel."""
+    sites = [site for site in network.inventory.sites if site.name in choices]
     pool = Parallel(n_jobs=jobs, backend="threading")
     found = pool(delayed(fit_site)(network, knowledge, site, choices[site.name], alternations) for site in sites)
     return {site.name: fitted for site, fitted in zip(sites, found, strict=True)}

@@ -148,7 +148,7 @@ def test_steps_come_back(steps: list[int]) -> None:
 
 @given(st.lists(st.integers(-7, 7), min_size=1, max_size=40), st.floats(7, 126))
 def test_a_channel_of_a_coarser_scale_is_found_too(steps: list[int], largest: float) -> None:
-    n = np.array([7, *steps], np.int8)
+    n = np.array([7, 1, *steps], np.int8)
     quiet = np.rint(n * largest / 7)
     both = np.stack([kernel_of(n * (127 / 7))[0], kernel_of(quiet)[0]])
     found = steps_of(both)

@@ -30,7 +30,6 @@ static int8_t *values(int32_t n) { return fill(malloc((size_t)n), (size_t)n); }
 
 static int32_t span(int32_t k, int32_t dilation) { return (k - 1) * dilation + 1; }
 
-/* Weights of any format for an output of c_out channels; bitmaps are kept for `one_in` bits out of each. */
 enum { STATES = 128, STRIDE = 83, SYMBOLS = 16 };
 
 /* How many states each of some values has, 128 together. Returns what `shares` of a kernel holds. */
@@ -167,7 +166,8 @@ static void try_conv(conv2d_row_s8 *row)
 {
     const int32_t point = row == conv2d_1x1_s8;
     const int32_t k_h = point ? 1 : pick(1, 5), k_w = point ? 1 : pick(1, 5), dilation = pick(1, 3);
-    const int32_t stride_h = pick(1, 3), stride_w = pick(1, 3), h = pick(1, 9), w = pick(1, 12), c = pick(1, 40);
+    const int32_t stride_h = pick(1, 3), stride_w = pick(1, 3), h = pick(1, 9), w = pick(1, 12);
+    const int32_t c = pick(1, row == conv2d_coded_s8 ? 100 : 40); /* more than it decodes at once */
     const int32_t c_out = row == depthwise_s8 ? c * pick(1, 3) : pick(1, 9);
     const int32_t pad_top = point ? 0 : pick(0, span(k_h, dilation) - 1);
     const int32_t pad_left = point ? 0 : pick(0, span(k_w, dilation) - 1);

@@ -20,7 +20,7 @@ from compiler.surgery.round_kernels import (
     round_kernels,
     second_moments,
 )
-from compiler.types import ConvSite
+from compiler.types import FEW_LEVELS, ConvSite
 from tests.frontend.networks import randomize
 
 SHAPE = (8, 8, 3)
@@ -133,7 +133,7 @@ def test_layers_of_few_bits_are_found_by_their_grids() -> None:
     assert few_bit_layers(on_few_bits(network(), asked)) == asked
 
 
-@pytest.mark.parametrize("levels", [15, 11, 5, 3])
+@pytest.mark.parametrize("levels", FEW_LEVELS)
 @pytest.mark.parametrize("keep", [True, False])
 def test_kernels_of_few_bits_stay_on_their_grid(x: np.ndarray, keep: bool, levels: int) -> None:
     model = network()

@@ -5,8 +5,8 @@ What lies in flash follows from the weights, of each convolution
     kernel     one byte a weight; or, of a kernel with zeros, one byte a kept weight and one bit a position (bitmap), or
                the kept blocks and one bit a block, whichever is least, and 3 bytes that may be read behind the bits;
                or, of a kernel of few bits, an entropy code (conv2d_coded_s8), whose bytes only the weights can tell
-    + 2 to 4 B a channel of bias, + 2 B a channel of factors (1 of few levels, 5 where calls share a kernel), + 60 B of
-      geometry
+    + 2 to 4 B a channel of bias, + 2 B a channel of factors (1 of fewer than 15 levels, 5 where calls share a kernel),
+    + 60 B of geometry
 
 and kernels are executed as they are stored, never expanded in RAM (of a code, a slice of 64 weights at a time).
 """
@@ -41,6 +41,7 @@ from compiler.backend.targets.latency import Processor
 from compiler.backend.targets.samples import Inputs, samples_of
 from compiler.backend.targets.target import Constraint, Target
 from compiler.backend.verify import run_raw
+from compiler.decompose.few_bits import UNCODED
 from compiler.errors import CheckFailed
 from compiler.result import TargetFigures
 from compiler.types import Choice, ConvSite
@@ -48,10 +49,10 @@ from kernels.reference.bitmap import bitmap_bytes
 from kernels.reference.block import block_bytes
 from kernels.reference.coded import READ_AHEAD as BEHIND_CODES
 
-FACTOR_BYTES, FEW_LEVELS_FACTOR_BYTES = 2, 1  # for each output channel, of short scales
+FACTOR_BYTES, CODED_FACTOR_BYTES = 2, 1  # for each output channel, of short scales
 DENSE_FACTOR_BYTES = 9  # int64 and uint8
 # Of a weight of so many levels, coded, as trained networks have it.
-CODED_BITS = {15: 3.55, 11: 3.0, 9: 2.7, 7: 2.4, 5: 2.0, 3: 1.45}
+CODED_BITS = {15: 3.55, 11: 3.0, 9: 2.7, 7: 2.4, 5: 2.0, 3: 1.53}
 BOARD = "cortex-m4"
 CORTEX_M4_C = Processor(
     "instructions",
@@ -63,8 +64,8 @@ CORTEX_M4_C = Processor(
     grid=(1, 2),
     evidence="Fitted to single convolutions of the portable kernels in QEMU, one instruction each (docs/kernels.md). "
     "On networks that it was not fitted to: ResNet-8 −14 %, DS-CNN −27 %, MobileNetV1 (wake words) +5 %. Kernels with "
-    "zeros are taken to be dense. Coded kernels take 1.3 to 1.7 times the instructions of dense ones.",
-    few_bits=1.5,
+    "zeros are taken to be dense. Coded kernels take 1.4 to 2.0 times the instructions of dense ones.",
+    few_bits=1.6,
 )
 
 
@@ -148,7 +149,7 @@ class PlainC(Target):
         """Factors and geometry."""
         if emitted.kind == "dense":
             return DENSE_PARAMS_BYTES + DENSE_FACTOR_BYTES * emitted.kernel[3]
-        factor = FEW_LEVELS_FACTOR_BYTES if emitted.levels in CODED_BITS else FACTOR_BYTES
+        factor = CODED_FACTOR_BYTES if emitted.levels < UNCODED else FACTOR_BYTES
         return PARAMS_BYTES + factor * emitted.kernel[3]
 
     def packed_arena(self, graph: Graph) -> int:
