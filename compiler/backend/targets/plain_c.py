@@ -33,7 +33,7 @@ from compiler.backend.targets.c.int8_borders import int8_borders
 from compiler.backend.targets.c.operators.conv import PARAMS_BYTES
 from compiler.backend.targets.c.operators.fully_connected import PARAMS_BYTES as DENSE_PARAMS_BYTES
 from compiler.backend.targets.c.pack_weights import BLOCKS, READ_AHEAD
-from compiler.backend.targets.constraints import depthwise_steps_are_plain, few_bits_are_of_convolutions
+from compiler.backend.targets.constraints import FOUR_BITS, depthwise_steps_are_plain, few_bits_are_of_convolutions
 from compiler.backend.targets.cost import BIAS_BYTES
 from compiler.backend.targets.cost import Emitted as Convolution
 from compiler.backend.targets.graph import Graph, output_steps, read_graph
@@ -41,7 +41,6 @@ from compiler.backend.targets.latency import Processor
 from compiler.backend.targets.samples import Inputs, samples_of
 from compiler.backend.targets.target import Constraint, Target
 from compiler.backend.verify import run_raw
-from compiler.decompose.few_bits import UNCODED
 from compiler.errors import CheckFailed
 from compiler.result import TargetFigures
 from compiler.types import Choice, ConvSite
@@ -149,7 +148,7 @@ class PlainC(Target):
         """Factors and geometry."""
         if emitted.kind == "dense":
             return DENSE_PARAMS_BYTES + DENSE_FACTOR_BYTES * emitted.kernel[3]
-        factor = CODED_FACTOR_BYTES if emitted.levels < UNCODED else FACTOR_BYTES
+        factor = CODED_FACTOR_BYTES if emitted.levels < FOUR_BITS else FACTOR_BYTES
         return PARAMS_BYTES + factor * emitted.kernel[3]
 
     def packed_arena(self, graph: Graph) -> int:
