@@ -128,7 +128,8 @@ class Choice:
 
 
 DENSE = Choice()
-FEW_LEVELS = (15, 11, 9, 7, 5, 3)  # odd, about as far apart in bits once coded: see CODED_BITS of target c
+FOUR_BITS = 15  # levels of TFLite's symmetric INT4
+FEW_LEVELS = (FOUR_BITS, 11, 9, 7, 5, 3)  # odd, about as far apart in bits once coded: see CODED_BITS of target c
 
 
 @dataclass(frozen=True, slots=True)

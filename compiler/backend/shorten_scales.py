@@ -19,6 +19,7 @@ from __future__ import annotations
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from compiler.decompose.significant_bits import significant_bits
 from compiler.tflite import flatbuffer
 from compiler.tflite.nibbles import pack_nibbles
 from kernels.reference.channel_constants import COARSE_BITS, FRACTION_BITS
@@ -92,5 +93,4 @@ def quiet_scales(scales: np.ndarray, quiet: np.ndarray, biases: np.ndarray, coar
 
 def rounded(scales: np.ndarray, bits: int = FRACTION_BITS) -> np.ndarray:
     """The nearest k · 2^t with 2^bits ≤ k < 2^(bits + 1)."""
-    mantissa, exponent = np.frexp(scales)
-    return np.ldexp(np.rint(mantissa * 2 ** (bits + 1)), exponent - bits - 1)
+    return significant_bits(scales, bits + 1)

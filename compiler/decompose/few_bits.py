@@ -37,12 +37,12 @@ from compiler.decompose.metric import Metric
 from compiler.decompose.round_coupled import round_coupled
 from compiler.decompose.round_to_grid import grid_of, nearest, round_to_grid
 from compiler.decompose.row_covariance import RowCovariance
-from compiler.types import FEW_LEVELS
+from compiler.decompose.significant_bits import significant_bits
+from compiler.types import FEW_LEVELS, FOUR_BITS
 
 RIDGE = 1e-6  # of the mean variance, where that is enough
 CLIPPED = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.43, 0.36)  # of the largest weight
-SCALE_BITS = 6  # significant ones
-UNCODED, FEWEST = max(FEW_LEVELS), min(FEW_LEVELS)  # in four bits each; of least error
+SCALE_BITS = 6  # the leading one, and COARSE_BITS of kernels/reference/channel_constants.py
 
 
 def largest_step(levels: int) -> int:
@@ -118,21 +118,23 @@ def on_grid(kernel: np.ndarray, sigma: np.ndarray | RowCovariance, gamma: np.nda
     """A kernel (d, c) on its grids, one a column, for inputs of covariance `sigma` and, where given, outputs of
     curvature `gamma`."""
     groups, largest = kernel[None], largest_step(levels)
-    scale = best_scale(groups, sigma, largest, coded=FEWEST < levels < UNCODED)
+    scale = best_scale(groups, sigma, largest, coded=min(FEW_LEVELS) < levels < FOUR_BITS)
     if isinstance(sigma, RowCovariance):  # no d×d matrix
         rounded = nearest(groups, scale, largest)[0]
     else:
         rounded = round_to_grid(groups, sigma[None], scale, largest=largest)[0]
         if gamma is not None:
             rounded = round_coupled(kernel, rounded, sigma, gamma, scale[0], largest)
-    return short_scales(rounded, largest) if levels < UNCODED else rounded
+    return short_scales(rounded, levels)
 
 
-def short_scales(rounded: np.ndarray, largest: int) -> np.ndarray:
-    """The same steps (d, c) of which each column reaches ±`largest`, at the nearest scales of SCALE_BITS."""
-    size = np.abs(rounded).max(axis=0)
-    mantissa, exponent = np.frexp(size / largest)
-    short = np.ldexp(np.rint(np.ldexp(mantissa, SCALE_BITS)), exponent - SCALE_BITS) * largest
+def short_scales(rounded: np.ndarray, levels: int) -> np.ndarray:
+    """The same steps (d, c), each column of which reaches the largest of `levels`, at the nearest scales of SCALE_BITS
+    where they will be coded."""
+    if levels == FOUR_BITS:
+        return rounded
+    largest, size = largest_step(levels), np.abs(rounded).max(axis=0)
+    short = significant_bits(size / largest, SCALE_BITS) * largest
     return (rounded * np.where(size > 0, short / np.maximum(size, 1e-30), 1)).astype(rounded.dtype)
 
 

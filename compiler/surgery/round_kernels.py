@@ -24,7 +24,7 @@ import numpy as np
 
 from compiler.datafree.patches import count_positions, is_wide, patch_size, patches, some_of
 from compiler.datafree.walk import walk
-from compiler.decompose.few_bits import UNCODED, best_scale, largest_step, short_scales
+from compiler.decompose.few_bits import best_scale, largest_step, short_scales
 from compiler.decompose.metric import DAMPING
 from compiler.decompose.round_to_grid import grid_of, nearest, round_to_grid
 from compiler.frontend.feed import feed
@@ -111,10 +111,8 @@ def on_few_bits(model: keras.Model, layers: Mapping[str, int]) -> keras.Model:
         grid = best_scale(groups, None, largest_step(levels))  # of what training has left of the grid
         steps = np.rint(nearest(groups, grid, largest_step(levels)) / grid)
         hair = np.where(2 * np.abs(steps) == largest_step(levels), 1 + HAIR, 1)
-        found_kernel = steps * hair * grid
-        if levels < UNCODED:
-            found_kernel = short_scales(found_kernel[0], largest_step(levels))[None]
-        layer.set_weights([as_kernel(found_kernel, kernel, layer), *bias])
+        short = short_scales((steps * hair * grid)[0], levels)
+        layer.set_weights([as_kernel(short[None], kernel, layer), *bias])
     return found
 
 

@@ -159,7 +159,7 @@ def test_levels_between_three_and_fifteen_are_chosen_for_their_bits_too(levels: 
     found = few_bits(kernel, Metric(sigma, metric.gamma), levels)
     scale = best_scale(flat, sigma, largest, coded=3 < levels < 15)
     rounded = nearest(flat, scale, largest)[0]
-    np.testing.assert_array_equal(found.reshape(-1, 4), short_scales(rounded, largest) if levels < 15 else rounded)
+    np.testing.assert_array_equal(found.reshape(-1, 4), short_scales(rounded, levels))
     assert np.array_equal(scale, best_scale(flat, sigma, largest)) == (levels in (15, 3))
 
 

@@ -12,14 +12,14 @@ from keras import layers
 
 import compiler.run.calibrate_menus as calibrate_module
 from compiler.backend.targets import TARGETS
-from compiler.datafree.study import Study, study
+from compiler.datafree.study import Study
 from compiler.decompose.fit import fit
-from compiler.frontend.read_network import Network, read_network
+from compiler.frontend.read_network import Network
 from compiler.frontend.rebuild import rebuild
 from compiler.run.calibrate_menus import WIDEST, calibrate_menus, probed
 from compiler.surgery.set_kernels import kernel_of, set_kernels
 from compiler.types import DENSE, Candidate, Choice, ConvSite, Cost
-from tests.frontend.networks import randomize
+from tests.surgery.cases import read_from_file, study_of_noise
 
 Menus = dict[str, tuple[Candidate, ...]]
 
@@ -29,15 +29,13 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Network:
     x = inputs = keras.Input((8, 8, 3))
     x = layers.Conv2D(16, 3, activation="relu", name="conv")(x)
     x = layers.GlobalAveragePooling2D()(x)
-    path = tmp_path_factory.mktemp("calibrate") / "net.keras"
-    randomize(keras.Model(inputs, layers.Dense(10, activation="softmax", name="logits")(x))).save(path)
-    return read_network(path, model_name=None, input_shape=None, exclude=None)
+    model = keras.Model(inputs, layers.Dense(10, activation="softmax", name="logits")(x))
+    return read_from_file(model, tmp_path_factory.mktemp("calibrate"))
 
 
 @pytest.fixture(scope="module")
 def knowledge(network: Network) -> Study:
-    x = np.random.default_rng(0).normal(size=(40, 8, 8, 3)).astype(np.float32)
-    return study(network, [x], "noise", 0)
+    return study_of_noise(network, 40, 8, 8, 3)
 
 
 @pytest.fixture(scope="module")

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import keras
 import numpy as np
 from keras import layers
 
+from compiler.datafree.study import Study, study
 from compiler.decompose.factors import Factors
 from compiler.frontend.as_functional import as_functional
 from compiler.frontend.fold_batchnorm import fold_batchnorm
 from compiler.frontend.inventory import inventory
+from compiler.frontend.read_network import Network, read_network
 from compiler.frontend.rebuild import rebuild
 from compiler.frontend.with_biases import with_biases
 from compiler.sparsity.structures import STRUCTURES
@@ -27,6 +30,19 @@ def normal_form(model: keras.Model) -> tuple[keras.Model, Inventory]:
     folded = fold_batchnorm(as_functional(randomize(model)))
     biased = with_biases(folded, inventory(folded))
     return biased, inventory(biased)
+
+
+def read_from_file(model: keras.Model, folder: Path) -> Network:
+    """Random weights, then as the compiler reads it."""
+    path = folder / "net.keras"
+    randomize(model).save(path)
+    return read_network(path, model_name=None, input_shape=None, exclude=None)
+
+
+def study_of_noise(network: Network, *shape: int) -> Study:
+    """What is known from normal inputs of this shape, images first."""
+    x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    return study(network, [x], "noise", 0)
 
 
 def random_factors(site: ConvSite, choice: Choice, seed: int = 0) -> Factors:

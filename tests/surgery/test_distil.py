@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
 from keras import layers
 
-from compiler.datafree.study import Study, study
+from compiler.datafree.study import Study
 from compiler.decompose.fit import fit
-from compiler.frontend.read_network import Network, read_network
+from compiler.frontend.read_network import Network
 from compiler.surgery.distil import Trained, distil, varied
 from compiler.surgery.realise import Divergence, fit_all
 from compiler.surgery.refit import Fitted
 from compiler.types import DENSE, Choice
 from tests.decompose.cases import kernel_of, metric_of
-from tests.frontend.networks import randomize
+from tests.surgery.cases import read_from_file, study_of_noise
 
 CHOICES = {
     "conv0": Choice("tucker2", (2, 4)),
@@ -35,15 +33,12 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Network:
     x = layers.Add(name="add")([x, branch])
     x = layers.Conv2D(12, 3, activation="relu", name="conv2")(x)
     outputs = layers.Dense(5, activation="softmax", name="logits")(layers.GlobalAveragePooling2D()(x))
-    path = tmp_path_factory.mktemp("distil") / "net.keras"
-    randomize(keras.Model(inputs, outputs)).save(path)
-    return read_network(Path(path), model_name=None, input_shape=None, exclude=None)
+    return read_from_file(keras.Model(inputs, outputs), tmp_path_factory.mktemp("distil"))
 
 
 @pytest.fixture(scope="module")
 def knowledge(network: Network) -> Study:
-    x = np.random.default_rng(0).normal(size=(160, 8, 8, 4)).astype(np.float32)
-    return study(network, [x], "noise", 0)
+    return study_of_noise(network, 160, 8, 8, 4)
 
 
 @pytest.fixture(scope="module")

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
 from keras import layers
 
-from compiler.datafree.study import Study, study
+from compiler.datafree.study import Study
 from compiler.decompose.factors import Factors
 from compiler.decompose.fit import fit
 from compiler.decompose.metric import Metric
-from compiler.frontend.read_network import Network, read_network
+from compiler.frontend.read_network import Network
 from compiler.surgery import refit as refit_module
 from compiler.surgery.realise import Divergence, Gates, Realised, fit_all, realise
 from compiler.surgery.refit import Fitted
 from compiler.types import DENSE, Choice
-from tests.frontend.networks import randomize
+from tests.surgery.cases import read_from_file, study_of_noise
 
 CHOICES = {
     "conv0": Choice("tucker2", (2, 4)),
@@ -34,15 +32,12 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Network:
     for index in range(3):
         x = layers.Conv2D(12, 3, padding="same", activation="relu", name=f"conv{index}")(x)
     outputs = layers.Dense(5, activation="softmax", name="logits")(layers.GlobalAveragePooling2D()(x))
-    path = tmp_path_factory.mktemp("realise") / "net.keras"
-    randomize(keras.Model(inputs, outputs)).save(path)
-    return read_network(Path(path), model_name=None, input_shape=None, exclude=None)
+    return read_from_file(keras.Model(inputs, outputs), tmp_path_factory.mktemp("realise"))
 
 
 @pytest.fixture(scope="module")
 def knowledge(network: Network) -> Study:
-    x = np.random.default_rng(0).normal(size=(160, 8, 8, 4)).astype(np.float32)
-    return study(network, [x], "noise", 0)
+    return study_of_noise(network, 160, 8, 8, 4)
 
 
 @pytest.fixture(scope="module")

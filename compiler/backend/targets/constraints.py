@@ -5,11 +5,10 @@ A rule returns None where a choice keeps it, else what is wrong and the nearest 
 
 from __future__ import annotations
 
-from compiler.types import INT8_LEVELS, Choice, ConvSite
+from compiler.types import FOUR_BITS, INT8_LEVELS, Choice, ConvSite
 
 GRID = 4
 IN_FEW_BITS = ("dense", "svd", "tucker2")
-FOUR_BITS = 15  # levels of TFLite's symmetric INT4
 RANK_NAMES = {
     "svd": ("r",),
     "tucker2": ("r_in", "r_out"),

@@ -33,7 +33,7 @@ from compiler.backend.targets.c.int8_borders import int8_borders
 from compiler.backend.targets.c.operators.conv import PARAMS_BYTES
 from compiler.backend.targets.c.operators.fully_connected import PARAMS_BYTES as DENSE_PARAMS_BYTES
 from compiler.backend.targets.c.pack_weights import BLOCKS, READ_AHEAD
-from compiler.backend.targets.constraints import FOUR_BITS, depthwise_steps_are_plain, few_bits_are_of_convolutions
+from compiler.backend.targets.constraints import depthwise_steps_are_plain, few_bits_are_of_convolutions
 from compiler.backend.targets.cost import BIAS_BYTES
 from compiler.backend.targets.cost import Emitted as Convolution
 from compiler.backend.targets.graph import Graph, output_steps, read_graph
@@ -43,7 +43,7 @@ from compiler.backend.targets.target import Constraint, Target
 from compiler.backend.verify import run_raw
 from compiler.errors import CheckFailed
 from compiler.result import TargetFigures
-from compiler.types import Choice, ConvSite
+from compiler.types import FOUR_BITS, Choice, ConvSite
 from kernels.reference.bitmap import bitmap_bytes
 from kernels.reference.block import block_bytes
 from kernels.reference.coded import READ_AHEAD as BEHIND_CODES
