@@ -140,6 +140,7 @@ def on_boards(network: Network, flags: tuple[str, ...]) -> dict[str, Any]:
                     figures |= {f"{name}, {kind}": run.instructions}
                     if (name, kind) == ("cortex-m4", "portable"):
                         figures |= {"flash_bytes": run.flash_bytes, "ram_bytes": run.ram_bytes}
+                        figures["stack_bytes"] = run.stack_bytes
             row[form] = figures
     return row
 

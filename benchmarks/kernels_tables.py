@@ -38,15 +38,16 @@ def tables(result: dict[str, Any]) -> str:
 def network_table(rows: dict[str, Any]) -> str:
     """Flash, RAM and instructions of every network and file."""
     lines = [
-        "| network | file | loss | flash | of it constants | TFLM: file | TFLM: arena | RAM | M4 | M4 SIMD | M55 | "
-        "M55 SIMD |",
-        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+        "| network | file | loss | flash | of it constants | TFLM: file | TFLM: arena | RAM | of it stack | M4 "
+        "| M4 SIMD | M55 | M55 SIMD |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for name, row in rows.items():
         form = row["streamed"]
         arena = "refused" if row["tflm_arena_bytes"] is None else f"{row['tflm_arena_bytes']:,}"
         cells = [*name.split(), f"{100 * row['loss']:.1f}", f"{form['flash_bytes']:,}", f"{form['constant_bytes']:,}"]
         cells += [f"{row['tflm_file_bytes']:,}", arena, f"{form['ram_bytes']:,}"]
+        cells.append(f"{form['stack_bytes']:,}" if "stack_bytes" in form else "–")
         cells += [f"{form[count] / 1e6:.1f}" for count in COUNTS]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

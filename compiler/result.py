@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from compiler.details import Details
-from compiler.types import INT8_LEVELS, SCHEMA_VERSION, Choice, ConvSite, Cost, LeftAlone
+from compiler.types import INT8_BITS, SCHEMA_VERSION, Choice, ConvSite, Cost, LeftAlone
 
 TIERS = ("measured", "bounded", "estimated")
 CLOCK = 0.05  # of a time read off a clock: what two runs of one file may differ by
@@ -46,7 +46,7 @@ class LayerReport:
     macs_after: int | None = None
     predicted_loss: float | None = None  # nats
     reason: str | None = None  # why it was left
-    levels: int = INT8_LEVELS  # values that a stored weight can have
+    bits: float = INT8_BITS  # of a stored weight, on average
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +259,7 @@ def report_site(site: ConvSite, choice: Choice, before: Cost, after: Cost, predi
         macs_before=before.macs,
         macs_after=after.macs,
         predicted_loss=predicted_loss,
-        levels=choice.levels,
+        bits=choice.bits,
     )
 
 

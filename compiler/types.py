@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 SCHEMA_VERSION = 1
-INT8_LEVELS = 255  # of a weight in TFLite's symmetric int8, which leaves −128 out
+INT8_BITS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +100,7 @@ class Choice:
     structure  None, "unstructured", "filter", "channel" or "block".
     block      (b_in, b_out) for "block".
     kept       number of kept groups of the sparse branch: weights, filters, channels or blocks.
-    levels     values that a stored weight can have: 255 of int8, or one of FEW_LEVELS for "dense", "svd" or "tucker2"
-               without a branch.
+    bits       of a stored weight, on average: 8, or one of FEW_BITS for "dense", "svd" or "tucker2" without a branch.
     """
 
     chain: str = "dense"
@@ -109,7 +108,7 @@ class Choice:
     structure: str | None = None
     block: tuple[int, int] | None = None
     kept: int = 0
-    levels: int = INT8_LEVELS
+    bits: float = INT8_BITS
 
     @property
     def is_dense(self) -> bool:
@@ -119,7 +118,7 @@ class Choice:
     @property
     def is_int8(self) -> bool:
         """Whether weights have eight bits, not fewer."""
-        return self.levels == INT8_LEVELS
+        return self.bits == INT8_BITS
 
     @property
     def is_one_kernel(self) -> bool:
@@ -128,8 +127,8 @@ class Choice:
 
 
 DENSE = Choice()
-FOUR_BITS = 15  # levels of TFLite's symmetric INT4
-FEW_LEVELS = (FOUR_BITS, 11, 9, 7, 5, 3)  # odd, about as far apart in bits once coded: see CODED_BITS of target c
+FOUR_BITS = 4  # TFLite's symmetric INT4
+FEW_BITS = (FOUR_BITS, 3, 2.5, 2.1, 1.7, 1.3)  # below four coded, so many on average (`decompose/round_for_code.py`)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ def packed(folder: Path) -> Result:
 
 def test_a_layer_keeps_its_shape_in_half_its_bytes(folder: Path, packed: Result) -> None:
     rows = {layer.name: layer for layer in packed.layers}
-    four = [layer for layer in packed.layers if layer.levels == 15]
+    four = [layer for layer in packed.layers if layer.bits == 4]
     assert four
     for layer in four:
         assert layer.choice == "dense"
@@ -52,7 +52,7 @@ def test_a_layer_keeps_its_shape_in_half_its_bytes(folder: Path, packed: Result)
         assert layer.bytes_after is not None
         assert layer.bytes_after < 0.6 * layer.bytes_before
         assert layer.macs_after == layer.macs_before
-    assert rows["logits"].levels == 255  # a Dense keeps its eight
+    assert rows["logits"].bits == 8  # a Dense keeps its eight
     assert packed.kept <= 0.65
     with np.load(folder / "val.npz") as data:
         answers = run((folder / "packed.tflite").read_bytes(), data["x"])
@@ -64,20 +64,20 @@ def test_it_loses_less_than_eight_bits_at_the_same_bytes(folder: Path, packed: R
     assert eight.predicted_loss is not None
     assert packed.predicted_loss is not None
     assert packed.predicted_loss < eight.predicted_loss
-    assert all(layer.levels == 255 for layer in eight.layers)
-    assert all(layer.levels == 255 for layer in compress(options(folder, "own", weight_bits=None)).layers)
+    assert all(layer.bits == 8 for layer in eight.layers)
+    assert all(layer.bits == 8 for layer in compress(options(folder, "own", weight_bits=None)).layers)
 
 
 def test_a_bound_on_time_leaves_them_out_where_they_break_it(folder: Path, packed: Result) -> None:
     """LiteRT's kernels of four bits take about four times as long as XNNPACK's of eight."""
     quick = compress(options(folder, "quick", max_latency_ratio=1.2))
     assert quick.kept <= 0.65
-    assert [layer.levels for layer in quick.layers] != [layer.levels for layer in packed.layers]
+    assert [layer.bits for layer in quick.layers] != [layer.bits for layer in packed.layers]
 
 
 def test_the_plan_replays_to_the_same_bytes(folder: Path, packed: Result) -> None:
     plan = folder / "packed.plan.json"
-    assert {choice.levels for _, choice in read_plan(plan).choices} == {15, 255}
+    assert {choice.bits for _, choice in read_plan(plan).choices} == {4, 8}
     again = options(folder, "again", plan=plan, weight_bits=8)  # the plan knows
     compress(again)
     assert (folder / "again.tflite").read_bytes() == (folder / "packed.tflite").read_bytes()
@@ -94,7 +94,7 @@ def test_recovery_and_fine_tuning_leave_it_on_its_grid(folder: Path) -> None:
 
     analysis = compiler.analyze(folder / "net.keras", **MENU, recover="synthetic", seed=3)
     plan = analysis.solve(params=0.65)
-    assert any(choice.levels == 15 for _, choice in plan.choices)
+    assert any(choice.bits == 4 for _, choice in plan.choices)
     trained = compiler.compress(folder / "net.keras", plan)
     tuned = compiler.compress(folder / "net.keras", plan, finetune=shaken)
     for result in (trained, tuned):
@@ -104,7 +104,7 @@ def test_recovery_and_fine_tuning_leave_it_on_its_grid(folder: Path) -> None:
 @XMOS
 def test_a_microcontroller_runs_it(folder: Path) -> None:
     result = compress(options(folder, "m4", target="cortex_m"))
-    assert any(layer.levels == 15 for layer in result.layers)
+    assert any(layer.bits == 4 for layer in result.layers)
     assert result.on_target is not None
     assert result.on_target.compressed.max_lsb in (0, 1)
 
@@ -112,7 +112,7 @@ def test_a_microcontroller_runs_it(folder: Path) -> None:
 def test_vela_codes_few_values_in_few_bits(folder: Path) -> None:
     """Its file stays int8, and smaller than eight bits a weight allow."""
     result = compress(options(folder, "u3", target="ethos_u", weight_bits=None, compression_factor=0.6))
-    few = [layer for layer in result.layers if layer.levels < 255]
+    few = [layer for layer in result.layers if layer.bits < 8]
     assert few
     model = flatbuffer.read((folder / "u3.tflite").read_bytes())
     kinds = {tensor.type for tensor in flatbuffer.subgraph(model).tensors}
@@ -122,7 +122,7 @@ def test_vela_codes_few_values_in_few_bits(folder: Path) -> None:
 
 def test_emitted_c_reads_it_as_it_is(folder: Path) -> None:
     result = compress(options(folder, "c4", target="c", weight_bits=None))  # by itself
-    assert any(layer.levels < 255 for layer in result.layers)
+    assert any(layer.bits < 8 for layer in result.layers)
     assert "conv2d_coded_s8.c" in {path.name for path in (folder / "c4.c").iterdir()}
     assert result.kept <= 0.65
     assert result.on_target is not None
@@ -148,7 +148,7 @@ def test_a_shared_layer_keeps_its_eight_bits() -> None:
     """Two operators read its kernel, which is stored once."""
     site = ConvSite("conv", "conv", (3, 3), 16, 16)
     for name in ("mobile", "cortex_m", "ethos_u", "c"):
-        assert TARGETS[name].refusal(site, Choice(levels=15)) is None
-        said = TARGETS[name].refusal(replace(site, calls=2), Choice(levels=15))
+        assert TARGETS[name].refusal(site, Choice(bits=4)) is None
+        said = TARGETS[name].refusal(replace(site, calls=2), Choice(bits=4))
         assert said is not None
         assert "is shared by 2 calls" in said

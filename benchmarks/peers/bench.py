@@ -35,14 +35,14 @@ BlockShapes = tuple[tuple[int, int], ...]
 @dataclass(frozen=True, eq=False)
 class Answer:
     """What a method makes of a network: the Keras model that is quantized, the block shapes of its sparse kernels, and
-    what has to be said of it; `few_levels`: its layers of fewer levels a weight than int8, and how many. `tflite`: a
+    what has to be said of it; `few_bits`: its layers of few bits a weight, and their steps. `tflite`: a
     file of its own making, in the place of all that."""
 
     model: keras.Model
     blocks: BlockShapes = ()
     notes: tuple[str, ...] = ()
     tflite: bytes | None = None
-    few_levels: Mapping[str, int] = field(default_factory=dict)
+    few_bits: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

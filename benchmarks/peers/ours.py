@@ -10,7 +10,7 @@ from benchmarks.peers.bench import Answer, Bench
 from compiler.datafree.study import study
 from compiler.run.attempt import Attempts
 from compiler.run.search import offer
-from compiler.run.session import blocks_of, few_levels
+from compiler.run.session import blocks_of, few_bits_of
 
 
 def ours(bench: Bench, **settings: Any) -> Answer:
@@ -25,5 +25,5 @@ def ours(bench: Bench, **settings: Any) -> Answer:
     attempts = Attempts(session, offer(session), "params")
     built = attempts(bench.budget)
     model = built.emitted.model
-    few = few_levels(model, built.choices)
-    return Answer(model, blocks_of(built.choices), attempts.said(built), few_levels=few)
+    few = few_bits_of(model, built.choices)
+    return Answer(model, blocks_of(built.choices), attempts.said(built), few_bits=few)

@@ -63,7 +63,7 @@ def measured(
     for correction in range(1, CORRECTIONS + 1):
         answer = compress(replace(bench, budget=granted), **dict(known.settings))
         if answer.tflite is None:
-            emitted, _ = session.emit_rounded(answer.model, answer.blocks, answer.few_levels)
+            emitted, _ = session.emit_rounded(answer.model, answer.blocks, answer.few_bits)
         else:
             emitted = foreign(answer.tflite)
         kept = emitted.figures.stored_weight_bytes / original.figures.stored_weight_bytes

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 import keras
 import numpy as np
 
-from compiler.backend.pack_four_bits import pack_four_bits
 from compiler.backend.quantize import IO, quantize
 from compiler.backend.shorten_scales import shorten_scales
 from compiler.backend.shrink import shrink
 from compiler.backend.sparsify import sparsify
+from compiler.backend.store_steps import store_steps
 from compiler.backend.targets.target import Target
 
 
@@ -25,10 +25,11 @@ def emit(
     few_bits: bool = False,
 ) -> bytes:
     """The int8 TFLite of `model` as `target` wants it. `calibration`: one array (n, …) per model input. `few_bits`:
-    kernels that four bits hold are stored so, where the target packs them."""
+    kernels of few bits are stored as the steps that they are made of."""
     tflite = quantize(model, calibration, io=io, per_tensor_dense=target.per_tensor_dense)
-    if few_bits and target.packs_four_bits:
-        tflite = pack_four_bits(tflite, or_sparse=target.sparse_storage and target.is_tflite)
+    if few_bits:
+        or_sparse = target.sparse_storage and target.is_tflite
+        tflite = store_steps(tflite, in_four_bits=target.packs_four_bits, or_sparse=or_sparse)
     if target.short_scales:
         tflite = shorten_scales(tflite)
     if target.sparse_storage:

@@ -2,7 +2,7 @@
 (`kernels/reference/channel_constants.py`).
 
 A scale s of an int8 convolution's output channel becomes s' = k · 2^t, 2^12 ≤ k < 2^13, the nearest to s: no farther
-than 2^-13 of it, when a weight's own rounding is 2^-8 of the largest. Scales of few levels come with six significant
+than 2^-13 of it, when a weight's own rounding is 2^-8 of the largest. Scales of coded weights come with six significant
 bits, which one byte tells, and keep them; so do those that take their place. Weights stay; the bias is counted in the
 new unit,
 

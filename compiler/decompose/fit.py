@@ -63,14 +63,14 @@ def fit(
 def fit_chain(
     kernel: np.ndarray, metric: Metric, choice: Choice, *, polished: bool = True, start: Factors | None = None
 ) -> Factors:
-    """The chain alone, on grids of few levels where `choice` asks for them; "dense" is the kernel itself."""
+    """The chain alone, in few bits where `choice` asks for them; "dense" is the kernel itself."""
     if choice.chain == "dense":
-        return Factors((("core", kernel if choice.is_int8 else few_bits(kernel, metric, choice.levels)),))
+        return Factors((("core", kernel if choice.is_int8 else few_bits(kernel, metric, choice.bits)),))
     if start is not None and choice.chain in CONTINUED:
         factors = CONTINUED[choice.chain](kernel, metric, start)
     else:
         factors = (DECOMPOSITIONS if polished else UNPOLISHED)[choice.chain](kernel, metric, *choice.ranks)
-    return factors if choice.is_int8 else few_bit_chain(factors, kernel, metric, choice.levels)
+    return factors if choice.is_int8 else few_bit_chain(factors, kernel, metric, choice.bits)
 
 
 def fit_sparse(kernel: np.ndarray, metric: Metric, choice: Choice, previous: Sparse | None) -> Sparse:

@@ -11,6 +11,8 @@ and J descends again, to a grid point near that. It moves by D if that changes t
 
     tr(Dᵀ (ΣΔ) Γ_·J) + ½ tr(Γ_JJ Dᵀ Σ D)
 
+and what its steps cost where they have a toll.
+
 Then the steps stand still, and the best scales are those of a least squares problem with one unknown a channel,
 
     (Γ ∘ NᵀΣN) s = diag(NᵀΣWΓ)                          ∘ elementwise
@@ -23,7 +25,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.linalg
 
-from compiler.decompose.round_to_grid import round_to_grid
+from compiler.decompose.round_to_grid import Toll, round_to_grid
 
 ROUNDS = 2  # of turns and scales; a third lowers the loss by one percent
 GROUPS = 8  # of columns: twice as many lowered the loss no further
@@ -34,8 +36,8 @@ RIDGE = 1e-6  # two channels may be alike
 def round_coupled(
     kernel: np.ndarray, rounded: np.ndarray, sigma: np.ndarray, gamma: np.ndarray, scale: np.ndarray, largest: int
 ) -> np.ndarray:
-    """A kernel nearer to `kernel` (d, c) than `rounded`, which lies on the grid of `scale` (1, c), on grids of as many
-    levels; each column still reaches ±`largest`."""
+    """A kernel nearer to `kernel` (d, c) than `rounded`, which lies on the grid of `scale` (1, c); each column still
+    reaches ±`largest`."""
     for _ in range(ROUNDS):
         rounded = take_turns(kernel, rounded, sigma, gamma, scale, largest)
         rounded, scale = rescale(kernel, rounded, sigma, gamma, scale)
@@ -43,9 +45,15 @@ def round_coupled(
 
 
 def take_turns(
-    kernel: np.ndarray, rounded: np.ndarray, sigma: np.ndarray, gamma: np.ndarray, scale: np.ndarray, largest: int
+    kernel: np.ndarray,
+    rounded: np.ndarray,
+    sigma: np.ndarray,
+    gamma: np.ndarray,
+    scale: np.ndarray,
+    largest: int,
+    toll: Toll | None = None,
 ) -> np.ndarray:
-    """A better point on the same grid, or `rounded` itself."""
+    """A better point on the same grid, or `rounded` itself. `toll`: in the loss of all."""
     result = rounded.copy()
     mapped = sigma @ (result - kernel)
     columns = np.arange(kernel.shape[1])
@@ -56,13 +64,22 @@ def take_turns(
         wish = result[:, own] - scipy.linalg.solve(among, pull.T, assume_a="pos").T
         wish = np.where(kernel[:, own] != 0, wish, 0).astype(kernel.dtype)
         start = result[None, :, own]
-        tried = round_to_grid(wish[None], sigma[None], scale[None, :, own], largest=largest, sweeps=SWEEPS, start=start)
+        own_toll = None if toll is None else Toll(toll.bits, toll.price / np.diag(among))
+        tried = round_to_grid(wish[None], sigma[None], scale[None, :, own], largest=largest, sweeps=SWEEPS,
+                              start=start, pinned=toll is None, toll=own_toll)  # fmt: skip
         move = tried[0] - result[:, own]
         moved = sigma @ move
-        if np.sum(move * (mapped @ gamma[:, own])) + 0.5 * np.sum(moved * (move @ among)) < 0:
+        gain = np.sum(move * (mapped @ gamma[:, own])) + 0.5 * np.sum(moved * (move @ among))
+        if toll is not None:
+            gain += charged(toll, tried[0] / scale[:, own], largest) - charged(toll, start[0] / scale[:, own], largest)
+        if gain < 0:
             result[:, own] = tried[0]
             mapped[:, own] += moved
     return result
+
+
+def charged(toll: Toll, steps: np.ndarray, largest: int) -> float:
+    return float(toll.price * np.sum(toll.bits[np.rint(steps).astype(np.int64) + largest]))
 
 
 def rescale(

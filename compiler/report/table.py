@@ -6,7 +6,7 @@ from typing import TextIO
 
 from compiler.report.headline import headline, percent, spread
 from compiler.result import Evidence, LayerReport, OnTarget, Result, TargetRun, Verification
-from compiler.types import INT8_LEVELS
+from compiler.types import INT8_BITS
 
 NARROWEST = 110  # columns where the output is no terminal
 
@@ -97,12 +97,12 @@ def _layers(layers: tuple[LayerReport, ...]) -> object:
 
 
 def becomes(layer: LayerReport) -> str:
-    """For example "tucker2 12×14 + unstructured", "dense", "dense, 15 levels", "left: depthwise"."""
+    """For example "tucker2 12×14 + unstructured", "dense", "dense, 4 bits", "left: depthwise"."""
     if layer.reason is not None:
         return f"left: {layer.reason}"
     chain, *structure = layer.choice.split("+")
     parts = [] if chain == "none" else [" ".join([chain, "×".join(map(str, layer.ranks))]).strip()]
-    return " + ".join(parts + structure) + ("" if layer.levels == INT8_LEVELS else f", {layer.levels} levels")
+    return " + ".join(parts + structure) + ("" if layer.bits == INT8_BITS else f", {layer.bits:g} bits")
 
 
 def change(before: int | None, after: int | None) -> str:

@@ -42,7 +42,7 @@ def stored_menus(key: str, cache: Cache) -> Menus | None:
                     c["structure"],
                     tuple(c["block"]) if c["block"] else None,
                     c["kept"],
-                    c["levels"],
+                    c["bits"],
                 ),
                 Cost(*cost),
                 loss,

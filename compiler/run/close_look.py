@@ -128,10 +128,10 @@ def why(entries: tuple[Candidate, ...], choice: Choice, budget: str) -> str | No
 def said(choice: Choice) -> str:
     """For example "tucker2 8×10 + 24 blocks of 4×4"."""
     if choice.is_one_kernel:
-        return "leaving it whole" if choice.is_dense else f"{choice.levels} levels a weight"
+        return "leaving it whole" if choice.is_dense else f"{choice.bits:g} bits a weight"
     parts = [] if choice.chain == "none" else [" ".join([choice.chain, "×".join(map(str, choice.ranks))]).strip()]
     if choice.structure is not None:
         group = {"unstructured": "weights", "filter": "filters", "channel": "channels", "block": "blocks"}
         of = "" if choice.block is None else " of {}×{}".format(*choice.block)
         parts.append(f"{choice.kept:,} {group[choice.structure]}{of}")
-    return " + ".join(parts) + ("" if choice.is_int8 else f" in {choice.levels} levels")
+    return " + ".join(parts) + ("" if choice.is_int8 else f" in {choice.bits:g} bits")

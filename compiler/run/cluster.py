@@ -10,6 +10,7 @@ Their packages are in requirements-extra.txt. Workers need this environment and 
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from contextvars import ContextVar
 
@@ -74,7 +75,7 @@ def ray(cluster: str) -> Iterator[None]:
     except ImportError:
         raise lacking("ray") from None
     try:
-        ray.init(cluster.removeprefix("ray://"), log_to_driver=False, logging_level="error")
+        ray.init(cluster.removeprefix("ray://"), log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, OSError, RuntimeError, TimeoutError) as error:
         raise BadInput(f"--cluster {cluster} can't be reached ({first_line(error)}); is its head running?") from None
     register_ray()

@@ -11,6 +11,8 @@ from compiler.errors import BadInput
 from compiler.run.fits import misfit
 from compiler.types import SCHEMA_VERSION, Choice, Plan
 
+BITS_OF_LEVELS = {255: 8, 15: 4}  # plans told levels for a while; kernels of other levels are no longer made
+
 
 def plan_json(plan: Plan) -> str:
     """The plan as indented JSON; `choices` in graph order."""
@@ -60,5 +62,5 @@ def choice_of(entry: dict[str, Any]) -> Choice:
         structure=entry["structure"],
         block=tuple(block) if block else None,
         kept=entry["kept"],
-        levels=entry.get("levels", 2 ** entry.get("bits", 8) - 1),  # plans told bits, and before that nothing
+        bits=entry["bits"] if "bits" in entry else BITS_OF_LEVELS[entry.get("levels", 255)],
     )

@@ -5,21 +5,21 @@ from __future__ import annotations
 from compiler.backend.targets.constraints import IN_FEW_BITS, most_components
 from compiler.errors import BadInput
 from compiler.result import sparse_density
-from compiler.types import FEW_LEVELS, Choice, ConvSite
+from compiler.types import FEW_BITS, Choice, ConvSite
 
 BRANCHES = ("unstructured", "filter", "channel", "block")
 
 
 def refuse_choice(site: ConvSite, choice: Choice, plan: str) -> None:
     """Raises BadInput, naming the plan as `plan`, where `site` has no such chain, ranks or groups."""
-    if fits_chain(site, choice) and fits_branch(site, choice) and fits_levels(choice):
+    if fits_chain(site, choice) and fits_branch(site, choice) and fits_bits(choice):
         return
     k_h, k_w = site.kernel_size
     ranks = f" of ranks {','.join(map(str, choice.ranks))}" if choice.ranks else ""
-    levels = "" if choice.is_int8 else f" in {choice.levels} levels"
+    bits = "" if choice.is_int8 else f" in {choice.bits:g} bits"
     branch = f" and {choice.kept} kept of {choice.structure}" if choice.structure else ""
     raise BadInput(
-        f"{plan} asks for {choice.chain}{ranks}{branch}{levels} at layer '{site.name}', which is {k_h}×{k_w} with "
+        f"{plan} asks for {choice.chain}{ranks}{branch}{bits} at layer '{site.name}', which is {k_h}×{k_w} with "
         f"{site.c_in}→{site.c_out} channels and can't become that; give the plan as a run has written it."
     )
 
@@ -42,9 +42,9 @@ def fits_chain(site: ConvSite, choice: Choice) -> bool:
     return all(1 <= rank <= limit for rank, limit in zip(choice.ranks, limits, strict=True))
 
 
-def fits_levels(choice: Choice) -> bool:
-    """Those of int8, or fewer of a kernel that stays whole or becomes a short chain."""
-    few = choice.levels in FEW_LEVELS and choice.structure is None and choice.chain in IN_FEW_BITS
+def fits_bits(choice: Choice) -> bool:
+    """Eight, or fewer of a kernel that stays whole or becomes a short chain."""
+    few = choice.bits in FEW_BITS and choice.structure is None and choice.chain in IN_FEW_BITS
     return few or choice.is_int8
 
 

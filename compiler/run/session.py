@@ -96,21 +96,21 @@ class Session:
         self,
         model: keras.Model,
         blocks: tuple[tuple[int, int], ...],
-        few_levels: Mapping[str, int] = MappingProxyType({}),
+        few_bits: Mapping[str, np.ndarray] = MappingProxyType({}),
         keep: bool | None = None,
     ) -> tuple[Emitted, tuple[str, bool]]:
         """The file of a model whose kernels are rounded with the inputs in view, where that gains (or where `keep`
-        says so), and the gate's decision. `few_levels`: layers whose kernels have so many levels."""
+        says so), and the gate's decision. `few_bits`: layers of whole steps, and how wide."""
         rounded, kept = round_kernels(
             model,
             self.knowledge.inputs,
             self.knowledge.held_out,
             per_tensor_dense=self.target.per_tensor_dense,
-            few_levels=few_levels,
+            few_bits=few_bits,
             seed=self.options.seed,
             keep=keep,
         )
-        return replace(self.emit(rounded, blocks, bool(few_levels)), model=model), ("round", kept)
+        return replace(self.emit(rounded, blocks, bool(few_bits)), model=model), ("round", kept)
 
     def emit(self, model: keras.Model, blocks: tuple[tuple[int, int], ...] = (), few_bits: bool = False) -> Emitted:
         calibration = (*zip(self.knowledge.inputs, self.knowledge.held_out, strict=True),)
@@ -144,14 +144,14 @@ class Session:
         )
         self.progress.stage("Emitting the file")
         model = split_convs(self.network.folded, realised.fitted, chosen, self.network.inventory, self.target)
-        few = few_levels(model, choices)
+        few = few_bits_of(model, choices)
         emitted, gate = self.emit_rounded(model, blocks_of(choices), few, dict(decided or ()).get("round"))
         return Built(choices, losses, predicted_loss, with_gates(realised, gate), emitted)
 
     def finetune(self, built: Built, hook: Finetune) -> Built:
         """The same plan with the weights that the user's own training gives it."""
         self.progress.stage("Fine-tuning")
-        few = few_levels(built.emitted.model, built.choices)
+        few = few_bits_of(built.emitted.model, built.choices)
         model = finetune(built.emitted.model, hook, few)
         self.progress.stage("Emitting the file")
         emitted, gate = self.emit_rounded(model, blocks_of(built.choices), few)
@@ -199,6 +199,6 @@ def blocks_of(choices: tuple[tuple[str, Choice], ...]) -> tuple[tuple[int, int],
     return tuple(sorted({choice.block for _, choice in choices if choice.block is not None}))
 
 
-def few_levels(model: keras.Model, choices: tuple[tuple[str, Choice], ...]) -> Mapping[str, int]:
-    """The layers whose kernels have fewer levels than int8, and how many; none where the plan has no such kernel."""
+def few_bits_of(model: keras.Model, choices: tuple[tuple[str, Choice], ...]) -> Mapping[str, np.ndarray]:
+    """The layers whose kernels have few bits, and their steps; none where the plan has no such kernel."""
     return few_bit_layers(model) if any(not choice.is_int8 for _, choice in choices) else {}

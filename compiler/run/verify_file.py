@@ -96,8 +96,8 @@ def belongs(plan: Plan, report: Result) -> str:
     ):
         if said != planned:
             raise CheckFailed(f"plan and report differ in the {name} ({planned} and {said}); give those of one run.")
-    rows = {r.name: (r.choice.partition("+")[0], r.ranks, r.structure, r.levels) for r in report.layers}
+    rows = {r.name: (r.choice.partition("+")[0], r.ranks, r.structure, r.bits) for r in report.layers}
     for name, choice in plan.choices:
-        if rows.get(name) != (choice.chain, choice.ranks, choice.structure, choice.levels):
+        if rows.get(name) != (choice.chain, choice.ranks, choice.structure, choice.bits):
             raise CheckFailed(f"plan and report differ in what layer '{name}' became; give those of one run.")
     return f"plan and report agree on {len(plan.choices)} layers"

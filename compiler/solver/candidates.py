@@ -25,7 +25,7 @@ from compiler.decompose.tucker2 import factors_of, input_basis, regress_on
 from compiler.decompose.tucker4 import assemble4, regress_on_vertical, vertical_basis
 from compiler.sparsity.prune import Pruner
 from compiler.sparsity.structures import STRUCTURES
-from compiler.types import DENSE, FEW_LEVELS, Candidate, Choice, ConvSite
+from compiler.types import DENSE, FEW_BITS, Candidate, Choice, ConvSite
 
 AUTO_BLOCKS = ((2, 1), (1, 2), (2, 2), (4, 1), (4, 4))
 
@@ -41,12 +41,12 @@ class Menu:
     chains: tuple[str, ...]  # of "tucker2", "tucker4", "cp"; each brings "svd" for 1×1 and Dense
     structures: tuple[tuple[str, tuple[int, int] | None], ...]  # (structure, block)
     hybrid: bool  # chains with a sparse branch beside them
-    few_levels: tuple[int, ...] = ()  # a weight, of whole kernels and short chains
+    few_bits: tuple[float, ...] = ()  # a weight, of whole kernels and short chains
 
 
 def menu_of(compression_type: str, pruning_structure: str, block_size: tuple[int, int], weight_bits: int = 8) -> Menu:
     """The menu that `--compression_type`, `--pruning_structure`, `--block_size` and `--weight_bits` stand for."""
-    few = tuple(levels for levels in FEW_LEVELS if levels.bit_length() >= weight_bits)
+    few = tuple(bits for bits in FEW_BITS if bits > weight_bits - 1)
     structures: list[tuple[str, tuple[int, int] | None]]
     if pruning_structure == "auto":
         blocks = dict.fromkeys((block_size, *AUTO_BLOCKS))
@@ -55,14 +55,14 @@ def menu_of(compression_type: str, pruning_structure: str, block_size: tuple[int
         structures = [(pruning_structure, block_size if pruning_structure == "block" else None)]
     match compression_type:
         case "tucker":
-            return Menu(("tucker2",), (), hybrid=False, few_levels=few)
+            return Menu(("tucker2",), (), hybrid=False, few_bits=few)
         case "tucker4":
-            return Menu(("tucker4",), (), hybrid=False, few_levels=few)
+            return Menu(("tucker4",), (), hybrid=False, few_bits=few)
         case "cp":
-            return Menu(("cp",), (), hybrid=False, few_levels=few)
+            return Menu(("cp",), (), hybrid=False, few_bits=few)
         case "spars":
-            return Menu((), tuple(structures), hybrid=False, few_levels=few)
-    return Menu(("tucker2", "tucker4", "cp"), tuple(structures), hybrid=True, few_levels=few)
+            return Menu((), tuple(structures), hybrid=False, few_bits=few)
+    return Menu(("tucker2", "tucker4", "cp"), tuple(structures), hybrid=True, few_bits=few)
 
 
 def candidates(site: ConvSite, kernel: np.ndarray, metric: Metric, target: Target, menu: Menu) -> tuple[Candidate, ...]:
@@ -78,9 +78,9 @@ def candidates(site: ConvSite, kernel: np.ndarray, metric: Metric, target: Targe
     if menu.hybrid and chains and branches and not has_components(chains):
         best = best_structures(site, branches, target, structures, effort.hybrid_structures)
         entries += hybrid_entries(site, kernel, metric, chains, best, effort)
-    for levels in menu.few_levels:
-        if target.refusal(site, Choice(levels=levels)) is None:
-            entries += few_bit_entries(site, kernel, metric, chains, levels)
+    for bits in menu.few_bits:
+        if target.refusal(site, Choice(bits=bits)) is None:
+            entries += few_bit_entries(site, kernel, metric, chains, bits)
     priced = [
         Candidate(choice, target.cost(site, choice), loss)
         for choice, loss in entries
@@ -223,16 +223,16 @@ def hybrid_entries(
 
 
 def few_bit_entries(
-    site: ConvSite, kernel: np.ndarray, metric: Metric, chains: Sequence[Entry], levels: int
+    site: ConvSite, kernel: np.ndarray, metric: Metric, chains: Sequence[Entry], bits: float
 ) -> Iterator[Entry]:
-    """The whole kernel in `levels` a weight, and a few chains along their front."""
-    yield Choice(levels=levels), metric.loss(kernel - few_bits(kernel, metric, levels, coupled=False))
+    """The whole kernel in `bits` a weight, and a few chains along their front."""
+    yield Choice(bits=bits), metric.loss(kernel - few_bits(kernel, metric, bits, coupled=False))
     if isinstance(metric.sigma, RowCovariance):
         return
     short = [entry for entry in chains if entry[0].chain in IN_FEW_BITS]
     for choice in chain_anchors(site, short, FEW_BIT_SHARES):
-        rounded = few_bit_chain(cheap_chain(kernel, metric, choice), kernel, metric, levels, coupled=False)
-        yield replace(choice, levels=levels), metric.loss(kernel - rounded.reconstruct())
+        rounded = few_bit_chain(cheap_chain(kernel, metric, choice), kernel, metric, bits, coupled=False)
+        yield replace(choice, bits=bits), metric.loss(kernel - rounded.reconstruct())
 
 
 def cheap_chain(kernel: np.ndarray, metric: Metric, choice: Choice) -> Factors:

@@ -31,7 +31,9 @@ class KeepZeros(keras.constraints.Constraint):
         return w * keras.ops.cast(self.mask, w.dtype)
 
 
-def finetune(model: keras.Model, hook: Finetune, few_levels: Mapping[str, int] = MappingProxyType({})) -> keras.Model:
+def finetune(
+    model: keras.Model, hook: Finetune, few_bits: Mapping[str, np.ndarray] = MappingProxyType({})
+) -> keras.Model:
     """What `hook(model)` returns, or `model` as the hook left it, where it returns None.
 
     The hook may train as it likes, with data or without, layers by name; the model it leaves has to take and give the
@@ -41,7 +43,7 @@ def finetune(model: keras.Model, hook: Finetune, few_levels: Mapping[str, int] =
     zeros = {
         layer.name: layer.kernel.numpy() != 0
         for layer in kernels(model)
-        if layer.name not in few_levels and not np.all(layer.kernel.numpy())
+        if layer.name not in few_bits and not np.all(layer.kernel.numpy())
     }
     selections = {layer.name: layer.kernel.numpy() for layer in kernels(model) if selects(layer.kernel.numpy())}
     for name, mask in zeros.items():
@@ -52,10 +54,9 @@ def finetune(model: keras.Model, hook: Finetune, few_levels: Mapping[str, int] =
     tuned = model if returned is None else returned
     refuse_other(model, tuned)
     found = {layer.name: layer for layer in kernels(tuned)}
-    for name in sorted(few_levels.keys() - found.keys()):
+    for name in sorted(few_bits.keys() - found.keys()):
         raise BadInput(
-            f"the fine-tuned model lacks layer '{name}', whose kernel has {few_levels[name]} levels; leave the names "
-            "as they are."
+            f"the fine-tuned model lacks layer '{name}', whose kernel has few bits; leave the names as they are."
         )
     for name, mask in zeros.items():
         if name not in found or found[name].kernel.shape != mask.shape:

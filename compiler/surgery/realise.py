@@ -83,7 +83,7 @@ def realise(
     equal = {
         name: (equalise(factors, knowledge.metrics[name].sigma), bias)
         for name, (factors, bias) in best.items()
-        if choices[name].is_int8  # those of fewer levels were equalised before they were rounded
+        if choices[name].is_int8  # those of fewer bits were equalised before they were rounded
     }
     return Realised(best | equal, tuple(gates), divergence)
 

@@ -24,15 +24,16 @@ import numpy as np
 
 from compiler.datafree.patches import count_positions, is_wide, patch_size, patches, some_of
 from compiler.datafree.walk import walk
-from compiler.decompose.few_bits import best_scale, largest_step, short_scales
+from compiler.decompose.best_scale import LARGEST
 from compiler.decompose.metric import DAMPING
 from compiler.decompose.round_to_grid import grid_of, nearest, round_to_grid
+from compiler.decompose.whole_steps import whole_steps
 from compiler.frontend.feed import feed
 from compiler.frontend.graph import Call
 from compiler.frontend.inventory import site_of
 from compiler.frontend.rebuild import rebuild
 from compiler.surgery.streams import Pair, pairs, side
-from compiler.types import FEW_LEVELS, ConvSite
+from compiler.types import ConvSite
 
 INPUTS = 128  # means and covariances need no more
 HAIR = 2.0**-12  # of a weight
@@ -46,21 +47,21 @@ def round_kernels(
     *,
     per_tensor_dense: bool,
     seed: int,
-    few_levels: Mapping[str, int] = MappingProxyType({}),
+    few_bits: Mapping[str, np.ndarray] = MappingProxyType({}),
     keep: bool | None = None,
 ) -> tuple[keras.Model, bool]:
     """(The network with its kernels on the int8 grid, True), or (`model` itself, False) where that gains nothing.
 
-    `inputs` and `held_out`: one array (n, …) per model input. `per_tensor_dense`: a Dense has one scale. `few_levels`:
-    layers whose kernels lie on a grid of so many levels and stay there (training may have moved them off: then they are
-    put back). `keep`: a saved plan's decision, taken as it is.
+    `inputs` and `held_out`: one array (n, …) per model input. `per_tensor_dense`: a Dense has one scale. `few_bits`:
+    layers whose kernels are whole steps of such widths (c_out,) and stay so (training may have moved them off: then
+    they are put back). `keep`: a saved plan's decision, taken as it is.
     """
-    model = on_few_bits(model, few_levels)
+    model = on_few_bits(model, few_bits)
     if keep is False:
         return model, False
     rounded = rebuild(model, {})
     weights = rounded_weights(
-        model, [x[:INPUTS] for x in inputs], per_tensor_dense=per_tensor_dense, few_levels=few_levels, seed=seed
+        model, [x[:INPUTS] for x in inputs], per_tensor_dense=per_tensor_dense, few_bits=few_bits, seed=seed
     )
     for name, own in weights.items():
         rounded.get_layer(name).set_weights(own)
@@ -68,7 +69,7 @@ def round_kernels(
         plain = rebuild(model, {})
         for layer in filter(is_rounded, plain.layers):
             kernel, *bias = layer.get_weights()
-            if layer.name in few_levels:
+            if layer.name in few_bits:
                 continue
             groups = as_groups(kernel, layer)
             grid = grid_of(groups, per_tensor=per_tensor_dense and isinstance(layer, keras.layers.Dense))
@@ -78,41 +79,33 @@ def round_kernels(
     return (rounded, True) if keep else (model, False)
 
 
-def few_bit_layers(model: keras.Model) -> dict[str, int]:
-    """The convolutions whose kernels lie on grids of fewer levels than int8, and of how many."""
+def few_bit_layers(model: keras.Model) -> dict[str, np.ndarray]:
+    """The convolutions whose kernels are whole steps, as few bits have them, and how wide (c_out,)."""
     found = {}
     for layer in model.layers:
         if type(layer) is keras.layers.Conv2D:
-            groups = as_groups(layer.get_weights()[0], layer)
-            held = [n for n in FEW_LEVELS if is_whole(groups / grid_of(groups, largest=largest_step(n)))]
-            if held:
-                found[layer.name] = min(held)
+            kernel = layer.get_weights()[0]
+            scale = whole_steps(kernel.reshape(-1, kernel.shape[-1]))
+            if scale is not None:
+                found[layer.name] = scale
     return found
 
 
-def is_whole(steps: np.ndarray) -> bool:
-    """Whether all are integers, but for what float arithmetic leaves."""
-    return bool(np.allclose(steps, np.rint(steps), atol=1e-3))
+def on_few_bits(model: keras.Model, layers: Mapping[str, np.ndarray]) -> keras.Model:
+    """`model` with the kernels of `layers` in steps of those widths, each weight on its nearest.
 
-
-def on_few_bits(model: keras.Model, layers: Mapping[str, int]) -> keras.Model:
-    """`model` with the kernels of `layers` on their grids, each weight on its nearest point.
-
-    One of five or of nine levels may be ±½ of the largest weight: ±63.5 in int8, which the converter would round either
-    way. A hair more than that is always ±64.
+    One of an even number of steps may be ±½ of the largest weight: ±63.5 in int8, which the converter would round
+    either way. A hair more than that is always ±64.
     """
     if not layers:
         return model
     found = rebuild(model, {})
-    for name, levels in sorted(layers.items()):
+    for name, scale in sorted(layers.items()):
         layer = found.get_layer(name)
         kernel, *bias = layer.get_weights()
-        groups = as_groups(kernel, layer)
-        grid = best_scale(groups, None, largest_step(levels))  # of what training has left of the grid
-        steps = np.rint(nearest(groups, grid, largest_step(levels)) / grid)
-        hair = np.where(2 * np.abs(steps) == largest_step(levels), 1 + HAIR, 1)
-        short = short_scales((steps * hair * grid)[0], levels)
-        layer.set_weights([as_kernel(short[None], kernel, layer), *bias])
+        steps = np.clip(np.rint(kernel / scale), -LARGEST, LARGEST)
+        hair = np.where(2 * np.abs(steps) == np.abs(steps).max(axis=(0, 1, 2)), 1 + HAIR, 1)
+        layer.set_weights([(steps * hair * scale).astype(np.float32), *bias])
     return found
 
 
@@ -142,7 +135,7 @@ def rounded_weights(
     *,
     per_tensor_dense: bool,
     seed: int,
-    few_levels: Mapping[str, int] = MappingProxyType({}),
+    few_bits: Mapping[str, np.ndarray] = MappingProxyType({}),
 ) -> dict[str, list[np.ndarray]]:
     """[kernel] or [kernel, bias] by layer name; `model` is as it was at the end."""
     found: dict[str, list[np.ndarray]] = {}
@@ -160,7 +153,7 @@ def rounded_weights(
             per_tensor = per_tensor_dense and isinstance(layer, keras.layers.Dense)
             x = np.asarray(prefix_args[0])
             site = site_of(layer, [call])
-            stays = call.name in few_levels
+            stays = call.name in few_bits
             found[call.name] = [
                 kernel if stays else rounded_kernel(kernel, layer, site, x, bool(bias), per_tensor, seed)
             ]

@@ -16,8 +16,8 @@
 
 Fewer than five bytes are taken only where they give every channel's multiplier and shift exactly, which this file
 checks: B lies within 2^-50 of the ratio, so that a channel misses with a probability of 2^-18, and then the layer takes
-five. `compiler/backend/shorten_scales.py` makes scales short, `compiler/decompose/few_bits.py` those of few levels so
-short that a byte tells them.
+five. `compiler/backend/shorten_scales.py` makes scales short, `compiler/decompose/round_for_code.py` those of coded
+weights so short that a byte tells them.
 """
 
 from __future__ import annotations

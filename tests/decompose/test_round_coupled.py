@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compiler.decompose.few_bits import best_scale
 from compiler.decompose.metric import Metric
 from compiler.decompose.round_coupled import rescale, round_coupled, take_turns
-from compiler.decompose.round_to_grid import round_to_grid
+from compiler.decompose.round_for_code import code_of
+from compiler.decompose.round_to_grid import Toll, grid_of, nearest, round_to_grid
 from tests.decompose.cases import seeds
 
 
@@ -28,12 +28,17 @@ def case(d: int, c: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     return random.standard_t(3, size=(d, c)), rows.T @ rows / len(rows) + 1e-3 * np.eye(d), gamma + damping
 
 
+def clipped(kernel: np.ndarray, largest: int) -> np.ndarray:
+    """Scales (1, 1, c) of grids that clip the largest weights."""
+    return 0.6 * grid_of(kernel[None], largest=largest)
+
+
 @given(st.integers(1, 12), st.integers(1, 20), seeds, st.sampled_from([7, 3, 1]))
 @settings(max_examples=60, deadline=None)
 def test_on_a_grid_and_never_worse(d: int, c: int, seed: int, largest: int) -> None:
     kernel, sigma, gamma = case(d, c, seed)
     kernel[:, 0] = 0
-    scale = best_scale(kernel[None], sigma, largest)
+    scale = clipped(kernel, largest)
     alone = round_to_grid(kernel[None], sigma[None], scale, largest=largest)[0]
     coupled = round_coupled(kernel, alone, sigma, gamma, scale[0], largest)
     before, after = (loss(rounded - kernel, sigma, gamma) for rounded in (alone, coupled))
@@ -46,7 +51,7 @@ def test_on_a_grid_and_never_worse(d: int, c: int, seed: int, largest: int) -> N
 
 def test_correlated_channels_make_up_for_each_other() -> None:
     kernel, sigma, gamma = case(72, 32, 0)
-    scale = best_scale(kernel[None], sigma, 3)
+    scale = clipped(kernel, 3)
     alone = round_to_grid(kernel[None], sigma[None], scale, largest=3)[0]
     coupled = round_coupled(kernel, alone, sigma, gamma, scale[0], 3)
     assert loss(coupled - kernel, sigma, gamma) < 0.8 * loss(alone - kernel, sigma, gamma)
@@ -56,7 +61,7 @@ def test_correlated_channels_make_up_for_each_other() -> None:
 def test_a_turn_that_ends_worse_is_not_taken(seed: int) -> None:
     """Γ couples more channels than there are inputs. Plainly, with the whole loss before and after every turn."""
     kernel, sigma, gamma = case(4, 20, seed)
-    scale = best_scale(kernel[None], sigma, 1)
+    scale = clipped(kernel, 1)
     alone = round_to_grid(kernel[None], sigma[None], scale, largest=1)[0]
     result, columns = alone, np.arange(20)
     for turn in range(8):
@@ -76,9 +81,39 @@ def test_a_turn_that_ends_worse_is_not_taken(seed: int) -> None:
     np.testing.assert_array_equal(take_turns(kernel, alone, sigma, gamma, scale[0], 1), result)
 
 
+@given(st.integers(1, 12), st.integers(1, 20), seeds, st.floats(0.001, 1))
+@settings(max_examples=60, deadline=None)
+def test_turns_with_a_toll_never_cost_more(d: int, c: int, seed: int, price: float) -> None:
+    """What all columns lose together, and what their steps cost."""
+    kernel, sigma, gamma = case(d, c, seed)
+    scale = clipped(kernel, 7)
+    start = nearest(kernel[None], scale, 7)[0]
+    toll = Toll(code_of(start / scale), price)
+
+    def cost(rounded: np.ndarray) -> float:
+        steps = np.rint(rounded / scale[0])
+        np.testing.assert_allclose(rounded / scale[0], steps, atol=1e-9)
+        return loss(rounded - kernel, sigma, gamma) + price * float(toll.bits[steps.astype(int) + 7].sum())
+
+    found = take_turns(kernel, start, sigma, gamma, scale[0], 7, toll)
+    assert cost(found) <= cost(start) * (1 + 1e-9)
+
+
+@pytest.mark.parametrize(("price", "moves"), [(0.02, False), (0.05, True)])
+@pytest.mark.parametrize(("weight", "start", "cheaper"), [(0.6, 1, 0), (6.6, 7, 6)])
+def test_a_turn_may_lose_what_it_saves_in_toll(
+    weight: float, start: int, cheaper: int, price: float, moves: bool
+) -> None:
+    """½ (0.6² − 0.4²) = 0.1 for three bits fewer; of a largest step, too."""
+    one, bits = np.ones((1, 1)), np.full(15, 4.0)
+    bits[cheaper + 7] = 1
+    found = take_turns(weight * one, start * one, one, one, one, 7, Toll(bits, price))
+    assert found.item() == (cheaper if moves else start)
+
+
 def test_channels_that_are_apart_are_left_alone() -> None:
     kernel, sigma, _ = case(40, 24, 1)
-    scale = best_scale(kernel[None], sigma, 3)
+    scale = clipped(kernel, 3)
     alone = round_to_grid(kernel[None], sigma[None], scale, largest=3, sweeps=50)[0]
     assert np.array_equal(take_turns(kernel, alone, sigma, np.eye(24), scale[0], 3), alone)
 
@@ -86,7 +121,7 @@ def test_channels_that_are_apart_are_left_alone() -> None:
 @pytest.mark.parametrize("seed", range(8))
 def test_no_other_scales_are_better(seed: int) -> None:
     kernel, sigma, gamma = case(72, 32, seed)
-    scale = best_scale(kernel[None], sigma, 3)
+    scale = clipped(kernel, 3)
     alone = round_to_grid(kernel[None], sigma[None], scale, largest=3)[0]
     moved, best = rescale(kernel, alone, sigma, gamma, scale[0])
     np.testing.assert_allclose(moved, np.rint(alone / scale[0]) * best, rtol=1e-9)
@@ -104,7 +139,7 @@ def test_no_other_scales_are_better(seed: int) -> None:
 
 def test_no_scale_is_negative() -> None:
     kernel, sigma, gamma = case(3, 8, 0)  # fewer inputs than channels: the least squares optimum turns some around
-    scale = best_scale(kernel[None], sigma, 1)
+    scale = clipped(kernel, 1)
     alone = round_to_grid(kernel[None], sigma[None], scale, largest=1)[0]
     moved, best = rescale(kernel, alone, sigma, gamma, scale[0])
     assert np.all(best > 0)

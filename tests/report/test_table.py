@@ -174,7 +174,8 @@ def test_points(share: float, text: str) -> None:
     assert points(share) == text
 
 
-def test_a_layer_of_four_bits_says_so(result: Result) -> None:
+def test_a_layer_of_few_bits_says_so(result: Result) -> None:
     layer = next(layer for layer in result.layers if layer.name == "logits")
     assert becomes(layer) == "dense"
-    assert becomes(replace(layer, levels=15)) == "dense, 15 levels"
+    assert becomes(replace(layer, bits=4)) == "dense, 4 bits"
+    assert becomes(replace(layer, bits=2.5)) == "dense, 2.5 bits"

@@ -24,7 +24,7 @@ choices = st.builds(
     structure=st.sampled_from([None, "unstructured", "filter", "channel", "block"]),
     block=st.sampled_from([None, (4, 4), (1, 2)]),
     kept=st.integers(0, 10**6),
-    levels=st.sampled_from([3, 15, 255]),
+    bits=st.sampled_from([1.3, 2.5, 4, 8]),
 )
 plans = st.builds(
     Plan,
@@ -116,12 +116,25 @@ def test_another_schema_is_refused(tmp_path: Path) -> None:
         read_plan(path)
 
 
-@pytest.mark.parametrize(("bits", "levels"), [({}, 255), ({"bits": 8}, 255), ({"bits": 4}, 15), ({"bits": 3}, 7)])
-def test_a_plan_from_before_there_were_levels_is_read(tmp_path: Path, bits: dict[str, int], levels: int) -> None:
+def old_plan(folder: Path, told: dict[str, int]) -> Path:
+    """What was told of a weight was no `bits` as they are now, but `told`."""
     content = json.loads(plan_json(PLAN))
     for entry in content["choices"]:
-        del entry["levels"]
-        entry.update(bits)
-    (tmp_path / "old.plan.json").write_text(json.dumps(content))
-    choices = tuple((name, replace(choice, levels=levels)) for name, choice in PLAN.choices)
-    assert read_plan(tmp_path / "old.plan.json") == replace(PLAN, choices=choices)
+        del entry["bits"]
+        entry.update(told)
+    (folder / "old.plan.json").write_text(json.dumps(content))
+    return folder / "old.plan.json"
+
+
+@pytest.mark.parametrize(("told", "bits"), [({}, 8), ({"levels": 255}, 8), ({"levels": 15}, 4), ({"bits": 4}, 4)])
+def test_a_plan_of_eight_or_four_bits_is_read_however_it_told_them(
+    tmp_path: Path, told: dict[str, int], bits: int
+) -> None:
+    choices = tuple((name, replace(choice, bits=bits)) for name, choice in PLAN.choices)
+    assert read_plan(old_plan(tmp_path, told)) == replace(PLAN, choices=choices)
+
+
+@pytest.mark.parametrize("levels", [11, 9, 7, 5, 3])
+def test_a_plan_of_grids_that_are_no_longer_made_is_refused(tmp_path: Path, levels: int) -> None:
+    with pytest.raises(BadInput, match=rf"^--plan 'old.plan.json' is no plan of this compiler \(.*{levels}.*\); give"):
+        read_plan(old_plan(tmp_path, {"levels": levels}))

@@ -213,23 +213,23 @@ def test_dense_stays_where_a_cheaper_choice_loses_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "bits", "levels"),
+    ("target", "asked", "bits"),
     [
-        ("c", 2, {255, 15, 11, 9, 7, 5, 3}),
-        ("ethos_u", 3, {255, 15, 11, 9, 7, 5}),
-        ("mobile", 2, {255, 15}),
-        ("c", 8, {255}),
+        ("c", 2, {8, 4, 3, 2.5, 2.1, 1.7, 1.3}),
+        ("ethos_u", 3, {8, 4, 3, 2.5, 2.1}),
+        ("mobile", 2, {8, 4}),
+        ("c", 8, {8}),
     ],
 )
-def test_a_menu_has_the_levels_that_its_target_holds(target: str, bits: int, levels: set[int]) -> None:
+def test_a_menu_has_the_bits_that_its_target_holds(target: str, asked: int, bits: set[float]) -> None:
     site = replace(CONV, c_in=32, c_out=32)  # large enough that Vela's palettes differ in their bytes
-    found = menu_for(site, menu_of("tucker", "auto", (4, 4), bits), target)
-    assert {candidate.choice.levels for candidate in found} == levels
+    found = menu_for(site, menu_of("tucker", "auto", (4, 4), asked), target)
+    assert {candidate.choice.bits for candidate in found} == bits
 
 
 def test_few_bits_never_push_eight_off_the_menu() -> None:
     """They may take longer, so a bound on time has to find the others."""
-    few = Candidate(Choice(levels=15), Cost(5, 5, 5), 1.0)
+    few = Candidate(Choice(bits=4), Cost(5, 5, 5), 1.0)
     eight = Candidate(Choice("tucker2", (2, 2)), Cost(6, 6, 6), 2.0)
     assert pareto([few, eight]) == (few, eight)
     assert pareto([replace(few, choice=DENSE), eight]) == (replace(few, choice=DENSE),)

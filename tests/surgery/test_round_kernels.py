@@ -9,18 +9,17 @@ from ai_edge_litert.interpreter import Interpreter
 from keras import layers
 
 from compiler.backend.quantize import quantize
-from compiler.decompose.few_bits import largest_step
-from compiler.decompose.round_to_grid import grid_of, nearest
+from compiler.decompose.round_to_grid import grid_of
+from compiler.decompose.whole_steps import whole_steps
 from compiler.surgery.round_kernels import (
     as_groups,
-    as_kernel,
     few_bit_layers,
     is_rounded,
     on_few_bits,
     round_kernels,
     second_moments,
 )
-from compiler.types import FEW_LEVELS, ConvSite
+from compiler.types import ConvSite
 from tests.frontend.networks import randomize
 
 SHAPE = (8, 8, 3)
@@ -127,44 +126,52 @@ def test_moments_of_a_depthwise_layer_are_those_of_each_channel() -> None:
     assert whole.shape == (1, 27, 27)
 
 
-def test_layers_of_few_bits_are_found_by_their_grids() -> None:
-    asked = {"shared": 7, "conv": 15}
+def in_steps(seed: int, *names: str) -> tuple[keras.Model, dict[str, np.ndarray]]:
+    """The network with those layers in whole steps, at most 1 to 7 in a channel, and how wide each channel's are."""
+    random, model, widths = np.random.default_rng(seed), network(), {}
+    for name in names:
+        kernel, *bias = model.get_layer(name).get_weights()
+        largest = random.integers(1, 8, size=kernel.shape[-1])
+        steps = np.rint(random.uniform(-1, 1, size=kernel.shape) * largest)
+        steps[0, 0, 0], steps[0, 0, 1] = largest, 1
+        widths[name] = random.uniform(0.02, 0.1, size=kernel.shape[-1])
+        model.get_layer(name).set_weights([(steps * widths[name]).astype(np.float32), *bias])
+    return model, widths
+
+
+def test_layers_of_few_bits_are_found_by_their_steps() -> None:
+    model, widths = in_steps(0, "shared", "conv")
     assert few_bit_layers(network()) == {}
-    assert few_bit_layers(on_few_bits(network(), asked)) == asked
+    for found in (few_bit_layers(model), few_bit_layers(on_few_bits(model, widths))):
+        assert found.keys() == widths.keys()
+        for name, scale in found.items():
+            np.testing.assert_allclose(scale, widths[name], rtol=1e-3)
 
 
-@pytest.mark.parametrize("levels", FEW_LEVELS)
 @pytest.mark.parametrize("keep", [True, False])
-def test_kernels_of_few_bits_stay_on_their_grid(x: np.ndarray, keep: bool, levels: int) -> None:
-    model = network()
-    rounded, _ = round_kernels(
-        model, [x], [x[:8]], per_tensor_dense=False, seed=0, few_levels={"shared": levels}, keep=keep
-    )
-    for name, on_grid in (("shared", True), ("conv", False)):
-        groups = as_groups(rounded.get_layer(name).get_weights()[0], rounded.get_layer(name))
-        whole = groups / grid_of(groups, largest=largest_step(levels))
-        assert np.allclose(whole, np.rint(whole), atol=1e-3) is on_grid
-    again, _ = round_kernels(
-        rounded, [x], [x[:8]], per_tensor_dense=False, seed=0, few_levels={"shared": levels}, keep=True
-    )
-    np.testing.assert_allclose(
-        again.get_layer("shared").get_weights()[0], rounded.get_layer("shared").get_weights()[0], rtol=1e-6
-    )
+def test_kernels_of_few_bits_stay_as_they_are(x: np.ndarray, keep: bool) -> None:
+    """But for a hair; the others are rounded to int8 where that is kept."""
+    model, widths = in_steps(1, "shared")
+    options = {"per_tensor_dense": False, "seed": 0, "few_bits": widths}
+    rounded, _ = round_kernels(model, [x], [x[:8]], **options, keep=keep)
+    kernels = [m.get_layer("shared").get_weights()[0] for m in (model, rounded)]
+    np.testing.assert_allclose(kernels[1], kernels[0], rtol=1e-3)
+    assert whole_steps(rounded.get_layer("conv").get_weights()[0].reshape(-1, 6)) is None
+    unmoved = np.array_equal(*(m.get_layer("conv").get_weights()[0] for m in (model, rounded)))
+    assert unmoved is not keep
+    again, _ = round_kernels(rounded, [x], [x[:8]], **options, keep=True)
+    np.testing.assert_allclose(again.get_layer("shared").get_weights()[0], kernels[1], rtol=1e-6)
 
 
-@pytest.mark.parametrize("levels", [5, 3])
-def test_what_training_moved_comes_back_near_where_it_was(levels: int) -> None:
-    """One weight that grew sets no wider grid for its whole channel."""
-    random = np.random.default_rng(0)
-    model = on_few_bits(network(), {"conv": levels})
+def test_what_training_moved_comes_back_to_its_nearest_step() -> None:
+    """Of the widths that it had, 7 at most, however far a weight went."""
+    model, widths = in_steps(2, "conv")
     layer = model.get_layer("conv")
     before, *bias = layer.get_weights()
-    size = np.sqrt(np.mean(before**2))
-    moved = before + random.normal(0, 0.2 * size, before.shape)
-    layer.set_weights([moved, *bias])
-    after = on_few_bits(model, {"conv": levels}).get_layer("conv").get_weights()[0]
-    groups = as_groups(moved.astype(np.float32), layer)
-    widest = nearest(groups, grid_of(groups, largest=levels // 2), levels // 2)
-    assert np.sum((after - moved) ** 2) < 0.9 * np.sum((as_kernel(widest, moved, layer) - moved) ** 2)
-    scales = np.frexp(np.abs(after).max(axis=(0, 1, 2)).astype(np.float64) / (levels // 2))[0] * 2**6
-    np.testing.assert_allclose(scales, np.rint(scales), rtol=1e-6)  # short as those that the search gives
+    random = np.random.default_rng(0)
+    layer.set_weights([before + random.uniform(-0.45, 0.45, before.shape) * widths["conv"], *bias])
+    after = on_few_bits(model, widths).get_layer("conv").get_weights()[0]
+    np.testing.assert_allclose(after, before, rtol=1e-3)
+    layer.set_weights([before + 20 * widths["conv"], *bias])
+    after = on_few_bits(model, widths).get_layer("conv").get_weights()[0]
+    np.testing.assert_allclose(after, np.broadcast_to(7 * widths["conv"], after.shape), rtol=1e-6)

@@ -5,7 +5,7 @@ A rule returns None where a choice keeps it, else what is wrong and the nearest 
 
 from __future__ import annotations
 
-from compiler.types import FOUR_BITS, INT8_LEVELS, Choice, ConvSite
+from compiler.types import FOUR_BITS, INT8_BITS, Choice, ConvSite
 
 GRID = 4
 IN_FEW_BITS = ("dense", "svd", "tucker2")
@@ -79,15 +79,15 @@ def weights_have_eight_bits(site: ConvSite, choice: Choice) -> str | None:
     """Kernels have to be int8: the target's tool does not take fewer bits a weight."""
     if choice.is_int8:
         return None
-    others = "mobile, cortex_m, ethos_u or c" if choice.levels == FOUR_BITS else "ethos_u or c"
-    return f"Layer '{site.name}' asks for weights of {choice.levels} levels: use {INT8_LEVELS}, or --target {others}."
+    others = "mobile, cortex_m, ethos_u or c" if choice.bits == FOUR_BITS else "ethos_u or c"
+    return f"Layer '{site.name}' asks for weights of {choice.bits:g} bits: use {INT8_BITS}, or --target {others}."
 
 
 def weights_have_eight_or_four_bits(site: ConvSite, choice: Choice) -> str | None:
     """Kernels have eight or four bits a weight: the TFLite format stores nothing between."""
-    if choice.levels in (INT8_LEVELS, FOUR_BITS):
+    if choice.bits in (INT8_BITS, FOUR_BITS):
         return None
-    return f"Layer '{site.name}' asks for weights of {choice.levels} levels: use {FOUR_BITS}, or --target ethos_u or c."
+    return f"Layer '{site.name}' asks for weights of {choice.bits:g} bits: use {FOUR_BITS}, or --target ethos_u or c."
 
 
 def few_bits_are_of_convolutions(site: ConvSite, choice: Choice) -> str | None:
@@ -96,7 +96,7 @@ def few_bits_are_of_convolutions(site: ConvSite, choice: Choice) -> str | None:
     them."""
     if choice.is_int8:
         return None
-    asks = f"asks for weights of {choice.levels} levels: use {INT8_LEVELS}."
+    asks = f"asks for weights of {choice.bits:g} bits: use {INT8_BITS}."
     if site.calls > 1:
         return f"Layer '{site.name}' is shared by {site.calls} calls and {asks}"
     if site.kind == "conv" and choice.structure is None and choice.chain in IN_FEW_BITS:

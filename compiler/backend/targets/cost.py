@@ -30,7 +30,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from compiler.types import INT8_LEVELS, Choice, ConvSite
+from compiler.types import INT8_BITS, Choice, ConvSite
 
 BIAS_BYTES = 4  # int32
 INDEX_BYTES = 4  # int32 indices of GATHER
@@ -49,7 +49,7 @@ class Emitted:
     kept         number of stored groups when the kernel has zeros that matter to its price, else None.
     kind         "conv" (CONV_2D), "depthwise" (DEPTHWISE_CONV_2D) or "dense" (FULLY_CONNECTED).
     encoded      bytes of the kernel in TFLite's smallest sparse encoding where they are known, else 0.
-    levels       values that a stored weight can have.
+    bits         of a stored weight, on average.
     """
 
     role: str
@@ -61,7 +61,7 @@ class Emitted:
     kept: int | None = None
     kind: str = "conv"
     encoded: int = 0
-    levels: int = INT8_LEVELS
+    bits: float = INT8_BITS
 
     @property
     def weights(self) -> int:
@@ -70,12 +70,12 @@ class Emitted:
     @property
     def kernel_bytes(self) -> int:
         """Of the kernel stored dense."""
-        return -(-self.weights * self.bits // 8)
+        return -(-self.weights * self.stored_bits // 8)
 
     @property
-    def bits(self) -> int:
-        """Of a stored weight in TFLite: those of INT8 or of INT4."""
-        return 8 if self.levels == INT8_LEVELS else 4
+    def stored_bits(self) -> int:
+        """Of a weight in TFLite: those of INT8 or of INT4."""
+        return 8 if self.bits == INT8_BITS else 4
 
     @property
     def bias_bytes(self) -> int:
@@ -167,7 +167,7 @@ def chain_of(site: ConvSite, choice: Choice) -> tuple[Emitted, ...]:
         for i, (role, k, p) in enumerate(factors)
     )
     if not choice.is_int8:
-        return tuple(replace(e, levels=choice.levels) for e in emitted)
+        return tuple(replace(e, bits=choice.bits) for e in emitted)
     if choice.chain == "dense" and site.zeros:
         kept = site.weights - site.zeros
         return (replace(emitted[0], structure="unstructured", kept=kept, encoded=site.encoded),)

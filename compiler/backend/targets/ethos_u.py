@@ -50,7 +50,7 @@ BRICK = 16  # channels of a brick of a feature map
 STAGED_POSITIONS = 64
 RECORD_BYTES = 10  # bias, scale and shift of an output channel
 BYTES_PER_VALUE = 0.944  # of a coded non-zero weight
-PALETTE_BITS = {15: 3.75, 11: 3.1, 9: 2.85, 7: 2.55, 5: 2.15, 3: 1.6}  # of a coded weight of so many levels, at most
+PALETTE_BITS = {4: 3.75, 3: 3.15, 2.5: 2.7, 2.1: 2.25, 1.7: 1.85, 1.3: 1.5}  # of a weight, by the bits it was made for
 PADDED_BITS = 0.5  # 0.2 where many channels are padded, 0.6 where few are
 PALETTE_BYTES = 64  # and where the stream is cut
 
@@ -92,8 +92,8 @@ class EthosU(Target):
         """Estimate of the coded kernel, and the bias and scale records."""
         k_h, k_w, c_in, c_out = emitted.kernel
         padded = k_h * k_w * round_up(c_in, IFM_DEPTH) * round_up(c_out, DEPTH)
-        if emitted.levels in PALETTE_BITS:
-            bits = emitted.weights * PALETTE_BITS[emitted.levels] + (padded - emitted.weights) * PADDED_BITS
+        if emitted.bits in PALETTE_BITS:
+            bits = emitted.weights * PALETTE_BITS[emitted.bits] + (padded - emitted.weights) * PADDED_BITS
             return math.ceil(bits / 8) + PALETTE_BYTES + RECORD_BYTES * c_out
         group = 1 if emitted.block is None else emitted.block[0] * emitted.block[1]
         nonzero = emitted.weights if emitted.kept is None else min(emitted.weights, emitted.kept * group)

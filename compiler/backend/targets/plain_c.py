@@ -5,7 +5,7 @@ What lies in flash follows from the weights, of each convolution
     kernel     one byte a weight; or, of a kernel with zeros, one byte a kept weight and one bit a position (bitmap), or
                the kept blocks and one bit a block, whichever is least, and 3 bytes that may be read behind the bits;
                or, of a kernel of few bits, an entropy code (conv2d_coded_s8), whose bytes only the weights can tell
-    + 2 to 4 B a channel of bias, + 2 B a channel of factors (1 of fewer than 15 levels, 5 where calls share a kernel),
+    + 2 to 4 B a channel of bias, + 2 B a channel of factors (1 of fewer than four bits, 5 where calls share a kernel),
     + 60 B of geometry
 
 and kernels are executed as they are stored, never expanded in RAM (of a code, a slice of 64 weights at a time).
@@ -50,8 +50,9 @@ from kernels.reference.coded import READ_AHEAD as BEHIND_CODES
 
 FACTOR_BYTES, CODED_FACTOR_BYTES = 2, 1  # for each output channel, of short scales
 DENSE_FACTOR_BYTES = 9  # int64 and uint8
-# Of a weight of so many levels, coded, as trained networks have it.
-CODED_BITS = {15: 3.55, 11: 3.0, 9: 2.7, 7: 2.4, 5: 2.0, 3: 1.53}
+# Of a weight, by the bits it was made for, as trained networks have it.
+CODED_BITS = {4: 3.6, 3: 3.03, 2.5: 2.53, 2.1: 2.12, 1.7: 1.71, 1.3: 1.3}
+SHARES_BYTES = 12  # of the values, some nine to fifteen
 BOARD = "cortex-m4"
 CORTEX_M4_C = Processor(
     "instructions",
@@ -124,14 +125,14 @@ class PlainC(Target):
         step of few bits is a coarser unit."""
         if emitted.kind == "dense":
             return BIAS_BYTES
-        return 2 if emitted.levels in CODED_BITS else 3
+        return 2 if emitted.bits in CODED_BITS else 3
 
     @staticmethod
     def kernel_bytes(emitted: Convolution) -> int:
         """Bytes of one kernel, with the bits that say where its weights are."""
-        if emitted.levels in CODED_BITS:
-            coded = math.ceil(emitted.weights * CODED_BITS[emitted.levels] / 8)
-            return 1 + emitted.levels + coded + BEHIND_CODES
+        if emitted.bits in CODED_BITS:
+            coded = math.ceil(emitted.weights * CODED_BITS[emitted.bits] / 8)
+            return SHARES_BYTES + coded + BEHIND_CODES
         if emitted.kept is None or emitted.structure is None or emitted.kind == "dense":
             return emitted.weights
         b_in, b_out = emitted.block or (1, 1)
@@ -148,7 +149,7 @@ class PlainC(Target):
         """Factors and geometry."""
         if emitted.kind == "dense":
             return DENSE_PARAMS_BYTES + DENSE_FACTOR_BYTES * emitted.kernel[3]
-        factor = CODED_FACTOR_BYTES if emitted.levels < FOUR_BITS else FACTOR_BYTES
+        factor = CODED_FACTOR_BYTES if emitted.bits < FOUR_BITS else FACTOR_BYTES
         return PARAMS_BYTES + factor * emitted.kernel[3]
 
     def packed_arena(self, graph: Graph) -> int:

@@ -151,7 +151,7 @@ class Rewriting:
         if conv.kind == "depthwise":
             kernel = self.tensor((1, k_h, k_w, c_out), constant=True)
             return self.append("DEPTHWISE_CONV_2D", (source, kernel), (*size, c_out), into)
-        few = conv.bits if conv.bits != 8 else 0
+        few = conv.stored_bits if conv.stored_bits != 8 else 0
         kernel = self.tensor((c_out, k_h, k_w, c_in) if is_map else (c_out, c_in), constant=True, bits=few)
         if self.target.densifies(conv):
             kernel = self.append("DENSIFY", (kernel,), self.tensors[kernel].shape, None)

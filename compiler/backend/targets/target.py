@@ -36,7 +36,7 @@ from compiler.backend.targets.tool import missing
 from compiler.backend.verify import Kernels
 from compiler.errors import BadInput, UnsupportedLayer
 from compiler.result import TargetFigures
-from compiler.types import DENSE, FEW_LEVELS, INT8_LEVELS, Choice, ConvSite, Cost
+from compiler.types import DENSE, FEW_BITS, INT8_BITS, Choice, ConvSite, Cost
 
 Constraint = Callable[[ConvSite, Choice], str | None]
 """A rule of a target. Its docstring is the sentence that users read; it returns None where a choice keeps it, else
@@ -69,7 +69,7 @@ class Target(ABC):
     arena_evidence: ClassVar[str] = "The live tensors packed largest first, as LiteRT does."  # how good the estimate is
     per_tensor_dense: ClassVar[bool] = False  # one scale for each FULLY_CONNECTED kernel
     weight_bits: ClassVar[int] = 8  # the fewest that are offered unless a run says otherwise
-    packs_four_bits: ClassVar[bool] = True  # kernels of few bits become TFLite's INT4; else they stay int8
+    packs_four_bits: ClassVar[bool] = True  # kernels of few bits become TFLite's INT4; else int8 of few values
     expands_in_arena: ClassVar[bool] = False  # such kernels, each for the time it runs
     streams: ClassVar[bool] = False  # operators run together by rows: what one leaves to the next is never whole
     short_scales: ClassVar[bool] = False  # a convolution's scales take less flash where few bits tell them
@@ -134,12 +134,12 @@ class Target(ABC):
     @property
     def held_bits(self) -> tuple[int, ...]:
         """Of a weight, the numbers of bits that the target runs convolutions of, 8 first."""
-        held = [levels for levels in (INT8_LEVELS, *FEW_LEVELS) if self.breaks(ANY_SITE, Choice(levels=levels)) is None]
-        return tuple(dict.fromkeys(levels.bit_length() for levels in held))
+        held = [bits for bits in (INT8_BITS, *FEW_BITS) if self.breaks(ANY_SITE, Choice(bits=bits)) is None]
+        return tuple(dict.fromkeys(map(math.ceil, held)))
 
     def refuse_bits(self, bits: int) -> None:
         """Raise BadInput with the reason unless the target runs convolutions of so many bits a weight."""
-        broken = self.breaks(ANY_SITE, Choice(levels=2**bits - 1))
+        broken = self.breaks(ANY_SITE, Choice(bits=bits))
         if broken is not None:
             held = " or ".join(map(str, self.held_bits))
             raise BadInput(f"--weight_bits {bits}: target {self.name}: {sentence(broken[0])} Use {held}.")

@@ -26,9 +26,9 @@ from compiler.backend.verify import run_raw
 from compiler.decompose.few_bits import few_bits
 from compiler.decompose.metric import Metric
 from compiler.errors import CheckFailed, UnsupportedLayer
-from compiler.surgery.round_kernels import on_few_bits
+from compiler.surgery.round_kernels import few_bit_layers, on_few_bits
 from compiler.tflite import flatbuffer
-from compiler.types import DENSE, FEW_LEVELS, Choice, ConvSite
+from compiler.types import DENSE, FEW_BITS, Choice, ConvSite
 from tests.backend.targets.int8_network import Int8Network, residual_network
 from tests.kernels.random_network import RandomNetwork
 
@@ -89,20 +89,21 @@ def test_dense_layers_cost_what_is_emitted() -> None:
     assert stored.params == 9 * 8 * 20 + 20 + 20 * 10 + 10
 
 
-@pytest.mark.parametrize("levels", FEW_LEVELS)
-def test_kernels_of_few_levels_cost_about_what_is_emitted(levels: int) -> None:
-    """The code of normal weights, with as many bytes a channel as there are."""
+@pytest.mark.parametrize("bits", FEW_BITS)
+def test_kernels_of_few_bits_cost_about_what_is_emitted(bits: float) -> None:
+    """The code of normal weights behind inputs of alike neighbours, with as many bytes a channel as there are."""
     keras.utils.set_random_seed(0)
     inputs = keras.Input((6, 5, 24))
     model = keras.Model(inputs, keras.layers.Conv2D(32, 3, padding="same", name="conv")(inputs))
     random = np.random.default_rng(0)
     kernel = random.normal(size=(3, 3, 24, 32)).astype(np.float32)
-    metric = Metric(np.eye(216, dtype=np.float32), np.eye(32, dtype=np.float32))
-    model.get_layer("conv").set_weights([few_bits(kernel, metric, levels), random.normal(size=32)])
+    alike = 0.7 ** np.abs(np.subtract.outer(np.arange(216), np.arange(216)))
+    metric = Metric(alike.astype(np.float32), np.eye(32, dtype=np.float32))
+    model.get_layer("conv").set_weights([few_bits(kernel, metric, bits), random.normal(size=32)])
     x = random.normal(size=(8, 6, 5, 24)).astype(np.float32)
-    tflite = emit(on_few_bits(model, {"conv": levels}), [x], TARGET, io="int8", blocks=(), few_bits=True)
+    tflite = emit(on_few_bits(model, few_bit_layers(model)), [x], TARGET, io="int8", blocks=(), few_bits=True)
     stored = TARGET.stored(tflite)
-    cost = TARGET.cost(ConvSite("conv", "conv", (3, 3), 24, 32, padding="same", positions=30), Choice(levels=levels))
+    cost = TARGET.cost(ConvSite("conv", "conv", (3, 3), 24, 32, padding="same", positions=30), Choice(bits=bits))
     assert cost.weight_bytes == pytest.approx(stored.weight_bytes, rel=0.06)
     assert cost.file_bytes - cost.weight_bytes == stored.file_bytes - stored.weight_bytes
 

@@ -154,14 +154,14 @@ def test_a_kernel_that_is_stored_sparse_is_constant_to_its_operator_alone() -> N
 def test_a_kernel_of_few_bits_takes_its_time(target: str, least: float, most: float) -> None:
     graph = network(lambda built: built.conv(24, 3, stride=2))
     eight, four = (
-        TARGETS[target].estimate_time(rewrite(graph, {1: (SITE, Choice(levels=levels))}, TARGETS[target]))
-        for levels in (255, 15)
+        TARGETS[target].estimate_time(rewrite(graph, {1: (SITE, Choice(bits=bits))}, TARGETS[target]))
+        for bits in (8, 4)
     )
     assert least <= four / eight <= most
 
 
 def test_a_microcontroller_unpacks_a_kernel_of_four_bits_in_its_arena() -> None:
     graph = network(lambda built: built.conv(24, 3, stride=2))
-    plan = {1: (SITE, Choice(levels=15))}
+    plan = {1: (SITE, Choice(bits=4))}
     more = {t.name: t.estimate_arena(rewrite(graph, plan, t)) - t.estimate_arena(graph) for t in (CORTEX_M, MOBILE)}
     assert more == {"cortex_m": pytest.approx(SITE.weights, abs=64), "mobile": 0}

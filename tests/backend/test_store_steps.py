@@ -1,4 +1,4 @@
-"""Kernels on a grid of 15 steps in four bits: the same answers in every interpreter, half the bytes, nothing else."""
+"""Kernels of few bits stored as their steps: the same answers in every interpreter, half the bytes, nothing else."""
 
 from __future__ import annotations
 
@@ -11,17 +11,16 @@ from hypothesis import strategies as st
 from keras import layers
 
 from compiler.backend.emit import emit
-from compiler.backend.pack_four_bits import pack_four_bits, steps_of
 from compiler.backend.quantize import quantize
 from compiler.backend.shrink import shrink
+from compiler.backend.store_steps import steps_of, store_steps
 from compiler.backend.stored_bytes import macs, stored_bytes
 from compiler.backend.targets import TARGETS
 from compiler.backend.targets.c import compose
-from compiler.backend.verify import Kernels, agreement, run
+from compiler.backend.verify import Kernels, agreement, run, run_raw
 from compiler.surgery.round_kernels import on_few_bits
 from compiler.tflite import flatbuffer
 from compiler.tflite.nibbles import pack_nibbles, unpack_nibbles
-from compiler.types import FEW_LEVELS
 from tests.tools import XMOS
 
 X = np.random.default_rng(0).normal(size=(32, 6, 6, 5)).astype(np.float32)
@@ -51,19 +50,38 @@ def int8(model: keras.Model) -> bytes:
     return quantize(model, X, per_tensor_dense=True)
 
 
-@pytest.mark.parametrize("levels", FEW_LEVELS)
-def test_a_kernel_keeps_its_levels_through_the_converter(model: keras.Model, levels: int) -> None:
-    """Of five levels one is ±63.5 in int8: rounded this way and that it would be two values, and no grid."""
-    few = on_few_bits(model, {"off": levels})
-    tflite = quantize(few, X, per_tensor_dense=True)
-    values = flatbuffer.tensor_array(flatbuffer.read(tflite), kernels_of(tflite)[CHANNELS, 3, 3, CHANNELS])
-    assert values is not None
-    assert len(np.unique(values)) == levels
-    packed = kernels_of(pack_four_bits(tflite))[CHANNELS, 3, 3, CHANNELS]
-    assert packed.type == schema.TensorType.INT4
-    steps = flatbuffer.tensor_array(flatbuffer.read(pack_four_bits(tflite)), packed)
-    assert steps is not None
-    assert np.array_equal(np.unique(steps), np.arange(-(levels // 2), levels // 2 + 1))  # not ±7 where ±1 are all
+@pytest.mark.parametrize("largest", range(1, 8))
+def test_steps_come_through_the_converter(model: keras.Model, largest: int) -> None:
+    """Half of an even number of steps is ±63.5 in int8: rounded this way and that it would be two values."""
+    random = np.random.default_rng(largest)
+    steps, widths = random.integers(-largest, largest + 1, size=(3, 3, CHANNELS, CHANNELS)), random.random(CHANNELS)
+    steps[0, 0, :3] = [[largest], [-largest], [1]]
+    stored, scale = through_the_converter(model, steps, widths)
+    np.testing.assert_array_equal(stored, steps)  # not ±7 where ±1 are all
+    np.testing.assert_allclose(scale, widths, rtol=1e-3)
+
+
+def test_each_channel_has_a_largest_step_of_its_own(model: keras.Model) -> None:
+    largest, widths = np.array([7, 3, 1, 6, 4, 2, 5]), np.geomspace(0.01, 0.1, CHANNELS)
+    steps = np.rint(np.random.default_rng(3).uniform(-1, 1, size=(3, 3, CHANNELS, CHANNELS)) * largest).astype(int)
+    steps[0, 0, 0] = largest
+    steps[0, 0, 1] = 1
+    stored, scale = through_the_converter(model, steps, widths)
+    np.testing.assert_array_equal(stored, steps)
+    np.testing.assert_allclose(scale, widths, rtol=1e-3)
+
+
+def through_the_converter(model: keras.Model, steps: np.ndarray, widths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(HWIO steps, scales) of "off" as the file has them, where it is `steps` of such widths."""
+    few = keras.models.clone_model(model)
+    few.set_weights(model.get_weights())
+    few.get_layer("off").set_weights([(steps * widths).astype(np.float32)])
+    tflite = store_steps(quantize(on_few_bits(few, {"off": widths}), X, per_tensor_dense=True))
+    kernel = kernels_of(tflite)[CHANNELS, 3, 3, CHANNELS]
+    assert kernel.type == schema.TensorType.INT4
+    stored = flatbuffer.tensor_array(flatbuffer.read(tflite), kernel)
+    assert stored is not None
+    return stored.transpose(1, 2, 3, 0), np.asarray(kernel.quantization.scale)
 
 
 def kernels_of(tflite: bytes) -> dict[tuple[int, ...], schema.TensorT]:
@@ -76,14 +94,12 @@ def kernels_of(tflite: bytes) -> dict[tuple[int, ...], schema.TensorT]:
 @pytest.mark.parametrize("kernels", ["reference", "xnnpack"])
 def test_answers_are_near_those_of_the_float_network(model: keras.Model, int8: bytes, kernels: Kernels) -> None:
     expected = np.asarray(model(X))
-    eight, four = (
-        agreement([expected], run(f, X, kernels=kernels)).snr_db for f in (int8, shrink(pack_four_bits(int8)))
-    )
+    eight, four = (agreement([expected], run(f, X, kernels=kernels)).snr_db for f in (int8, shrink(store_steps(int8))))
     assert min(eight, four) > 35  # XNNPACK leaves INT4 to the reference kernels, which round otherwise
 
 
 def test_only_what_four_bits_hold_is_packed(int8: bytes) -> None:
-    types = {shape: tensor.type for shape, tensor in kernels_of(pack_four_bits(int8)).items()}
+    types = {shape: tensor.type for shape, tensor in kernels_of(store_steps(int8)).items()}
     assert types == {
         (CHANNELS, 3, 3, 5): schema.TensorType.INT4,
         (CHANNELS, 3, 3, CHANNELS): schema.TensorType.INT8,
@@ -92,7 +108,7 @@ def test_only_what_four_bits_hold_is_packed(int8: bytes) -> None:
 
 
 def test_the_kernel_is_exact_and_counted_by_its_bytes(int8: bytes) -> None:
-    small = pack_four_bits(int8)
+    small = store_steps(int8)
     for shape in ((CHANNELS, 3, 3, 5), (9, 1, 1, CHANNELS)):
         fine, coarse = kernels_of(int8)[shape], kernels_of(small)[shape]
         values = [flatbuffer.tensor_array(flatbuffer.read(f), t) for f, t in ((int8, fine), (small, coarse))]
@@ -109,11 +125,56 @@ def test_the_kernel_is_exact_and_counted_by_its_bytes(int8: bytes) -> None:
     assert macs(small) == macs(int8)
 
 
+@pytest.mark.parametrize("target", ["mobile", "ethos_u"])
+def test_steps_are_stored_in_eight_bits_where_a_tool_codes_them(model: keras.Model, int8: bytes, target: str) -> None:
+    """The same steps at the same scales beside the same biases, so the same answers."""
+    eight, four = store_steps(int8, in_four_bits=False), store_steps(int8)
+    shape = (CHANNELS, 3, 3, 5)
+    steps = [flatbuffer.tensor_array(flatbuffer.read(f), kernels_of(f)[shape]) for f in (eight, four)]
+    assert steps[0] is not None
+    assert steps[1] is not None
+    assert kernels_of(eight)[shape].type == schema.TensorType.INT8
+    np.testing.assert_array_equal(*steps)
+    for first, second in zip(kernels_of(eight).values(), kernels_of(four).values(), strict=True):
+        np.testing.assert_array_equal(first.quantization.scale, second.quantization.scale)
+    for first, second in zip(biases_of(eight), biases_of(four), strict=True):
+        np.testing.assert_array_equal(first, second)
+    for first, second in zip(*(run_raw(f, X, kernels="reference") for f in (eight, four)), strict=True):
+        np.testing.assert_array_equal(first, second)
+    emitted = kernels_of(emit(model, [X], TARGETS[target], few_bits=True))[shape]
+    assert emitted.type == (schema.TensorType.INT4 if target == "mobile" else schema.TensorType.INT8)
+    np.testing.assert_allclose(emitted.quantization.scale, kernels_of(four)[shape].quantization.scale, rtol=1e-6)
+
+
+def test_biases_and_what_they_are_beside_stay_as_they_were(int8: bytes) -> None:
+    """In the wider unit of a step: off by half a unit at most."""
+    few = store_steps(int8)
+    for before, after in zip(biases_of(int8), biases_of(few), strict=True):
+        np.testing.assert_allclose(after[0] * after[1], before[0] * before[1], atol=0.5 * after[1].max())
+    for tflite in (int8, few):
+        model = flatbuffer.read(tflite)
+        tensors = flatbuffer.subgraph(model).tensors
+        for x, kernel, bias in (
+            [tensors[i] for i in op.inputs] for name, op in flatbuffer.operators(model) if name == "CONV_2D"
+        ):
+            unit = np.float64(x.quantization.scale) * np.asarray(kernel.quantization.scale, np.float64)
+            np.testing.assert_allclose(bias.quantization.scale, unit, rtol=1e-6)
+
+
+def biases_of(tflite: bytes) -> list[tuple[np.ndarray, np.ndarray]]:
+    """(Sums, scales) of each convolution."""
+    model = flatbuffer.read(tflite)
+    tensors = flatbuffer.subgraph(model).tensors
+    found = [tensors[op.inputs[2]] for name, op in flatbuffer.operators(model) if name == "CONV_2D"]
+    arrays = [(flatbuffer.tensor_array(model, t), np.asarray(t.quantization.scale, np.float64)) for t in found]
+    return [(sums, scale) for sums, scale in arrays if sums is not None]
+
+
 def test_a_kernel_that_two_layers_read_stays(int8: bytes) -> None:
     model = flatbuffer.read(int8)
     convs = [op for name, op in flatbuffer.operators(model) if name == "CONV_2D"]
     convs[0].inputs = np.array([convs[0].inputs[0], convs[2].inputs[1], convs[0].inputs[2]], np.int32)
-    shared = kernels_of(pack_four_bits(flatbuffer.write(model)))
+    shared = kernels_of(store_steps(flatbuffer.write(model)))
     assert shared[(9, 1, 1, CHANNELS)].type == schema.TensorType.INT8
 
 
@@ -157,13 +218,18 @@ def test_a_channel_of_a_coarser_scale_is_found_too(steps: list[int], largest: fl
     assert np.abs(found[0][1].ravel() * found[1][1] - quiet).max() <= 1
 
 
-@given(st.lists(st.integers(-3, 3), min_size=1, max_size=40))
-def test_steps_of_three_bits_come_back(steps: list[int]) -> None:
-    n = np.array([3, 1, *steps], np.int8)
-    found = steps_of(kernel_of(n * (127 / 3)))
+@given(st.lists(st.lists(st.integers(-7, 7), min_size=6, max_size=6), max_size=6))
+def test_channels_are_told_apart_from_each_other(rows: list[list[int]]) -> None:
+    """Each by the least N that does: 0, 2 and 4 of 6 are 0, 1 and 2 of 3."""
+    n = np.array([[7, 1, 0, 0, 0, 0], *rows])
+    largest = np.maximum(np.abs(n).max(axis=1, keepdims=True), 1)
+    found = steps_of(np.rint(127 * n / largest).astype(np.int8)[:, None, None])
     assert found is not None
-    assert np.array_equal(found[0].ravel(), n)
-    np.testing.assert_allclose(found[1], 127 / 3)
+    divisor = np.maximum(np.gcd.reduce(n, axis=1, keepdims=True), 1)
+    np.testing.assert_array_equal(found[0][:, 0, 0], n // divisor)
+    alive = np.any(n, axis=1)
+    np.testing.assert_allclose(found[1][alive], (127 * divisor / largest)[alive, 0])
+    assert np.all(found[1] >= 1)  # a bias in units of steps is no larger than it was
 
 
 def kernel_of(values: np.ndarray) -> np.ndarray:
@@ -186,7 +252,7 @@ def test_a_channel_beside_a_huge_bias_keeps_it() -> None:
         scaled = 0.05 * kernel
         scaled[..., 1] *= quiet
         model.get_layer("on").set_weights([scaled, np.float32([0, 0.5, 0, 0])])
-        small = pack_four_bits(quantize(model, X))
+        small = store_steps(quantize(model, X))
         assert kernels_of(small)[(4, 1, 1, 5)].type == schema.TensorType.INT4
         np.testing.assert_allclose(run(small, X)[0][..., 1], 0.5, atol=0.05)
 
@@ -198,13 +264,13 @@ def test_what_is_smaller_sparse_is_left_to_the_sparse_encoding() -> None:
         [np.eye(64, dtype=np.float32)[np.random.default_rng(0).permutation(64)][None, None]]
     )
     tflite = quantize(model, np.random.default_rng(0).normal(size=(8, 6, 6, 64)).astype(np.float32))
-    assert kernels_of(pack_four_bits(tflite))[(64, 1, 1, 64)].type == schema.TensorType.INT4
-    assert kernels_of(pack_four_bits(tflite, or_sparse=True))[(64, 1, 1, 64)].type == schema.TensorType.INT8
+    assert kernels_of(store_steps(tflite))[(64, 1, 1, 64)].type == schema.TensorType.INT4
+    assert kernels_of(store_steps(tflite, or_sparse=True))[(64, 1, 1, 64)].type == schema.TensorType.INT8
 
 
 @XMOS
 def test_tflite_micro_computes_the_same(int8: bytes) -> None:
     target = TARGETS["cortex_m"]
-    small = shrink(pack_four_bits(int8))
+    small = shrink(store_steps(int8))
     assert target.verify(small, (X[:8],)).max_lsb == 0
     assert target.measure(small, (X[:1],)).flash_bytes < target.measure(shrink(int8), (X[:1],)).flash_bytes
