@@ -49,20 +49,20 @@ def test_the_nearest_short_scale(scales: list[float]) -> None:
 
 @pytest.mark.parametrize("off", [0.0, 2.0**-9])
 def test_scales_of_six_bits_keep_them_and_take_a_byte(off: float) -> None:
-    """A quiet channel's takes six, too; one that has more makes the layer take two."""
-    net = RandomNetwork((7, 6, 16), seed=3)
+    """Those of quiet channels take six, too; one that has more makes the layer take two."""
+    net = RandomNetwork((7, 6, 16), seed=6)
     tflite = net.tflite(net.conv(net.input, 12, (1, 1)))
     model = flatbuffer.read(tflite)
     kernel, bias = kernel_and_bias(model, 0)
     scales = rounded(np.asarray(kernel.quantization.scale, np.float64), COARSE_BITS)
     scales[3] *= 1 + off
-    scales[5] *= 1e-9
+    scales[[5, 7]] *= 1e-9  # the median of the ten others has more than six
     bias.quantization.scale = np.asarray(bias.quantization.scale, np.float64) / kernel.quantization.scale * scales
     kernel.quantization.scale = scales.astype(np.float32)
     short = shorten_scales(flatbuffer.write(model))
     assert bytes_of("factor", short) == [2 if off else 1]
     kept = kernel_and_bias(flatbuffer.read(short), 0)[0].quantization.scale
-    others = np.arange(12) != 5
+    others = ~np.isin(np.arange(12), [5, 7])
     np.testing.assert_allclose(np.asarray(kept)[others], scales[others], rtol=2.0**-12)
 
 
