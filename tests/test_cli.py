@@ -67,7 +67,7 @@ def test_a_run_prints_its_report(install: Install, result: Result, capfd: pytest
 
 def test_json_is_all_of_standard_output(install: Install, result: Result, capfd: pytest.CaptureFixture[str]) -> None:
     assert main([*install(lambda options, progress: result), "--json"]) == 0
-    assert json.loads(capfd.readouterr().out)["schema_version"] == 1
+    assert json.loads(capfd.readouterr().out)["schema_version"] == 2
 
 
 def test_quiet_is_silent(install: Install, result: Result, capfd: pytest.CaptureFixture[str]) -> None:

@@ -17,6 +17,7 @@ from compiler.options import Options
 from compiler.pipeline import compress
 from compiler.result import Result
 from compiler.run.plan_json import read_plan
+from compiler.run.session import few_bits_of
 from compiler.tflite import flatbuffer
 from compiler.types import Choice, ConvSite
 from tests.tiny import run, save_tiny, tiny_options
@@ -142,6 +143,17 @@ def test_a_phone_has_none_between(folder: Path) -> None:
 def test_other_numbers_are_refused(folder: Path) -> None:
     with pytest.raises(BadInput, match=r"^--weight_bits is 5; use one of 8, 4, 3, 2\.$"):
         options(folder, "five", weight_bits=5)
+
+
+def test_only_layers_that_the_plan_gives_few_bits_keep_their_steps() -> None:
+    """One weight a column is a whole step by itself, and may be trained to any other."""
+    inputs = keras.Input((4, 4, 1))
+    x = keras.layers.Conv2D(3, 1, name="thin")(inputs)
+    model = keras.Model(inputs, keras.layers.Conv2D(2, 1, name="wide_last")(x))
+    model.get_layer("wide_last").set_weights([np.float32([[[[7, -3], [2, 1], [0, 3]]]]), np.zeros(2)])
+    few = (("thin", Choice()), ("wide", Choice("svd", (3,), bits=2.1)))
+    assert {name: steps.tolist() for name, steps in few_bits_of(model, few).items()} == {"wide_last": [1, 1]}
+    assert few_bits_of(model, (("thin", Choice()), ("wide", Choice("svd", (3,))))) == {}
 
 
 def test_a_shared_layer_keeps_its_eight_bits() -> None:

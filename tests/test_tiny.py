@@ -97,7 +97,7 @@ def test_plan_and_report_lie_beside_it(folder: Path, half: Result) -> None:
     assert [name for name, _ in plan.choices] == ["conv0", "conv1", "logits"]
     assert any(not choice.is_dense for _, choice in plan.choices)
     report = json.loads((folder / "half.report.json").read_text())
-    assert report["schema_version"] == plan.schema_version == 1
+    assert report["schema_version"] == plan.schema_version == 2
     assert report["compressed"]["stored_weight_bytes"] == half.compressed.stored_weight_bytes
     assert {layer["name"] for layer in report["layers"]} == {"conv0", "conv1", "logits"}
     assert report["evidence"]["tier"] == half.evidence.tier == "estimated"

@@ -15,8 +15,8 @@ steps:
   but no narrower than those of least error (`best_scale.py`), and no wider than the channel's largest weight. No step
   is left out because it is large: what is rare is coded in many bits, and few are.
 * δ is the one at which the kernel, each weight on its nearest step, takes the bits that are asked for.
-* A bit more quarters the error, so at the optimum  λ = −dD/dR = 2 ln 2 · D,  D the loss a weight of the nearest steps
-  after a descent that asks for no bits.
+* A bit more quarters the error, so at the optimum  λ = −dD/dR = 2 ln 2 · D,  D the loss a weight, of Γ's diagonal,
+  after a descent that asks for no bits, in the channels whose steps could be finer: the others' would not fall.
 
 Scales have six significant bits: s = k · 2^t, 2^5 ≤ k < 2^6, which a byte tells (target c).
 """
@@ -34,6 +34,7 @@ from compiler.decompose.significant_bits import significant_bits
 SCALE_BITS = 6  # the leading one, and COARSE_BITS of kernels/reference/channel_constants.py
 ROUNDS = 2  # of turns and scales
 HALVINGS = 16  # of the interval that δ lies in
+HELD = 1.02  # times the finest steps: those of six bits are as near
 
 
 def round_for_code(
@@ -53,12 +54,15 @@ def in_steps(
 ) -> tuple[np.ndarray, np.ndarray]:
     """(n·s (d, c), s (1, c))."""
     weight = np.maximum(np.diag(gamma), 1e-12 * np.max(np.diag(gamma), initial=1e-30))
-    scale = scale_for(kernel, best_scale(kernel[None], sigma)[0, 0], weight, bits)
+    finest = best_scale(kernel[None], sigma)[0, 0]
+    scale = scale_for(kernel, finest, weight, bits)
     if isinstance(sigma, RowCovariance):  # no d×d matrix
         return nearest(kernel[None], scale, LARGEST)[0], scale[0]
     rounded = round_to_grid(kernel[None], sigma[None], scale, largest=LARGEST, pinned=False)
     change = (rounded - kernel)[0]
-    price = 2 * np.log(2) * float(0.5 * np.sum(weight * np.sum(change * (sigma @ change), axis=0))) / kernel.size
+    lost = 0.5 * weight * np.sum(change * (sigma @ change), axis=0) / len(kernel)
+    free = scale[0, 0] > HELD * finest
+    price = 2 * np.log(2) * float(lost[free].mean() if np.any(free) else lost.min())
     toll = Toll(code_of(rounded / scale), price / weight)
     rounded = round_to_grid(kernel[None], sigma[None], scale, largest=LARGEST, start=rounded, pinned=False, toll=toll)[
         0

@@ -11,8 +11,6 @@ from compiler.errors import BadInput
 from compiler.run.fits import misfit
 from compiler.types import SCHEMA_VERSION, Choice, Plan
 
-BITS_OF_LEVELS = {255: 8, 15: 4}  # plans told levels for a while; kernels of other levels are no longer made
-
 
 def plan_json(plan: Plan) -> str:
     """The plan as indented JSON; `choices` in graph order."""
@@ -62,5 +60,5 @@ def choice_of(entry: dict[str, Any]) -> Choice:
         structure=entry["structure"],
         block=tuple(block) if block else None,
         kept=entry["kept"],
-        bits=entry["bits"] if "bits" in entry else BITS_OF_LEVELS[entry.get("levels", 255)],
+        bits=entry["bits"],
     )

@@ -200,5 +200,7 @@ def blocks_of(choices: tuple[tuple[str, Choice], ...]) -> tuple[tuple[int, int],
 
 
 def few_bits_of(model: keras.Model, choices: tuple[tuple[str, Choice], ...]) -> Mapping[str, np.ndarray]:
-    """The layers whose kernels have few bits, and their steps; none where the plan has no such kernel."""
-    return few_bit_layers(model) if any(not choice.is_int8 for _, choice in choices) else {}
+    """The layers that the plan gives few bits, and their steps."""
+    ends = ("", *(f"_{role}" for role in ("first", "core", "last")))
+    made = {name + end for name, choice in choices if not choice.is_int8 for end in ends}
+    return {name: steps for name, steps in few_bit_layers(model).items() if name in made} if made else {}

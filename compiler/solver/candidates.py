@@ -2,7 +2,8 @@
 
 Losses are those of one cheap fit a choice (all ranks of a decomposition from one factorisation, all densities of a
 structure from one descent, one alternation for hybrids), in the output's metric. The chosen entries are fitted with
-care later, so a menu's losses are upper bounds, and comparable with each other.
+care later, so a menu's losses are upper bounds (but of coded weights, which trade loss for bits), and comparable with
+each other.
 """
 
 from __future__ import annotations

@@ -170,3 +170,15 @@ def test_a_code_made_for_the_steps_takes_their_entropy(steps: list[int]) -> None
 def test_entropy_counts_even_choices() -> None:
     assert entropy(np.zeros(5)) == 0
     assert entropy(np.repeat([-1, 0, 2, 7], 3)) == pytest.approx(2)
+
+
+@pytest.mark.parametrize("coupled", [False, True])
+def test_a_channel_whose_steps_are_as_fine_as_can_be_starves_no_other(coupled: bool) -> None:
+    """What it loses no more bits would save, so it says nothing of what a bit is worth."""
+    random = np.random.default_rng(0)
+    kernel = random.normal(size=(144, 32))
+    kernel[:, 0] *= 100
+    rounded = round_for_code(kernel, np.eye(144), np.eye(32), 3, coupled=coupled)
+    widths = whole_steps(rounded)
+    assert widths is not None
+    assert entropy(rounded / widths) > 2.7

@@ -44,8 +44,8 @@ def test_what_is_no_report_is_refused(result: Result, tmp_path: Path) -> None:
         ("\N{LATIN SMALL LETTER E WITH ACUTE}", "or one that was cut off"),
         ("[" * 100_000, "or one that was cut off"),
         ("[]", "is no report of this compiler; give"),
-        ('{"schema_version": 1, "choices": []}', "is no report of this compiler; give"),  # a plan
-        (json.dumps(content | {"schema_version": 99}), "has schema 99, this version reads 1"),
+        ('{"schema_version": 2, "choices": []}', "is no report of this compiler; give"),  # a plan
+        (json.dumps(content | {"schema_version": 99}), "has schema 99, this version reads 2"),
         (json.dumps({k: v for k, v in content.items() if k != "layers"}), "lacks what this version shows"),
         (spoilt(content, "layers", "conv1"), r"\('conv1' is no list\)"),
         (spoilt(content, "layers.0", 3), r"\(3 is no LayerReport\)"),

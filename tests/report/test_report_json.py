@@ -11,7 +11,7 @@ from tests.report.detailed import detailed
 
 def test_the_report_has_what_was_promised(result: Result) -> None:
     report = json.loads(report_json(result))
-    assert report["schema_version"] == 1
+    assert report["schema_version"] == 2
     for network in ("original", "compressed"):
         assert set(report[network]) == {"params", "stored_weight_bytes", "file_bytes", "macs"}
     layer, dense, left = report["layers"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -114,27 +114,3 @@ def test_another_schema_is_refused(tmp_path: Path) -> None:
     path.write_text(json.dumps(without("schema_version") | {"schema_version": SCHEMA_VERSION + 1}))
     with pytest.raises(BadInput, match=f"has schema {SCHEMA_VERSION + 1}, this version reads {SCHEMA_VERSION}; make"):
         read_plan(path)
-
-
-def old_plan(folder: Path, told: dict[str, int]) -> Path:
-    """What was told of a weight was no `bits` as they are now, but `told`."""
-    content = json.loads(plan_json(PLAN))
-    for entry in content["choices"]:
-        del entry["bits"]
-        entry.update(told)
-    (folder / "old.plan.json").write_text(json.dumps(content))
-    return folder / "old.plan.json"
-
-
-@pytest.mark.parametrize(("told", "bits"), [({}, 8), ({"levels": 255}, 8), ({"levels": 15}, 4), ({"bits": 4}, 4)])
-def test_a_plan_of_eight_or_four_bits_is_read_however_it_told_them(
-    tmp_path: Path, told: dict[str, int], bits: int
-) -> None:
-    choices = tuple((name, replace(choice, bits=bits)) for name, choice in PLAN.choices)
-    assert read_plan(old_plan(tmp_path, told)) == replace(PLAN, choices=choices)
-
-
-@pytest.mark.parametrize("levels", [11, 9, 7, 5, 3])
-def test_a_plan_of_grids_that_are_no_longer_made_is_refused(tmp_path: Path, levels: int) -> None:
-    with pytest.raises(BadInput, match=rf"^--plan 'old.plan.json' is no plan of this compiler \(.*{levels}.*\); give"):
-        read_plan(old_plan(tmp_path, {"levels": levels}))

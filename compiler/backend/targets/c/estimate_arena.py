@@ -28,7 +28,7 @@ from kernels.reference.window import Window
 ELEMENTWISE = ("MUL", "RELU", "RELU6", "LOGISTIC", "TANH", "ELU", "LEAKY_RELU", "HARD_SWISH", "SOFTMAX")
 CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 UNSEEN = ("DENSIFY", "QUANTIZE", "DEQUANTIZE", *RENAMINGS)  # move no byte at run time, or stand at a float border
-TRIES = 100  # exchanges, a quarter of the emitter's
+TRIES = 100  # exchanges, where the emitter has 1600
 NOTHING, CONSTANT = -1, -2  # values: of a call without output, of a kernel
 
 

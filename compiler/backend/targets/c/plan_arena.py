@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from compiler.backend.targets.c.node import Node
 
-TRIES = 400
+TRIES = 1600
 
 
 @dataclass(frozen=True, slots=True)
