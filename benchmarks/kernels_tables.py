@@ -46,8 +46,7 @@ def network_table(rows: dict[str, Any]) -> str:
         form = row["streamed"]
         arena = "refused" if row["tflm_arena_bytes"] is None else f"{row['tflm_arena_bytes']:,}"
         cells = [*name.split(), f"{100 * row['loss']:.1f}", f"{form['flash_bytes']:,}", f"{form['constant_bytes']:,}"]
-        cells += [f"{row['tflm_file_bytes']:,}", arena, f"{form['ram_bytes']:,}"]
-        cells.append(f"{form['stack_bytes']:,}" if "stack_bytes" in form else "–")
+        cells += [f"{row['tflm_file_bytes']:,}", arena, f"{form['ram_bytes']:,}", f"{form['stack_bytes']:,}"]
         cells += [f"{form[count] / 1e6:.1f}" for count in COUNTS]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

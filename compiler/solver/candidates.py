@@ -8,6 +8,7 @@ each other.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -47,7 +48,7 @@ class Menu:
 
 def menu_of(compression_type: str, pruning_structure: str, block_size: tuple[int, int], weight_bits: int = 8) -> Menu:
     """The menu that `--compression_type`, `--pruning_structure`, `--block_size` and `--weight_bits` stand for."""
-    few = tuple(bits for bits in FEW_BITS if bits > weight_bits - 1)
+    few = tuple(bits for bits in FEW_BITS if math.ceil(bits) >= weight_bits)
     structures: list[tuple[str, tuple[int, int] | None]]
     if pruning_structure == "auto":
         blocks = dict.fromkeys((block_size, *AUTO_BLOCKS))
