@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from compiler.run.attempt import Attempts
+from compiler.run.excess import excess
 from compiler.run.session import Emitted, Session
+from compiler.run.wishes import asked_limits
 from compiler.solver.reach import FLAGS
 
 
 def broken_limits(session: Session, emitted: Emitted) -> tuple[str, ...]:
     """One sentence for each: fine-tuning comes after the search, so that its file is measured, not searched again."""
-    attempts = Attempts(session, {}, session.options.budget)
-    excess = attempts.excess(emitted, attempts.asked)
-    if excess is None:
+    asked = asked_limits(session)
+    broken = excess(session, emitted, asked)
+    if broken is None:
         return ()
     return tuple(
-        f"fine-tuning changed the file: it needs {over:.6g} more than {flag} {getattr(attempts.asked, name):.12g}"
+        f"fine-tuning changed the file: it needs {over:.6g} more than {flag} {getattr(asked, name):.12g}"
         for name, flag in FLAGS.items()
-        if (over := getattr(excess, name))
+        if (over := getattr(broken, name))
     )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from compiler.details import FrontPoint
-from compiler.run.attempt import Attempts
 from compiler.run.cached_menus import Menus
 from compiler.run.session import Session
+from compiler.run.wishes import Wishes
 from compiler.solver.fixed_params import UNITS, Solution
 from compiler.solver.front import front
 from compiler.types import DENSE, Candidate, Cost
@@ -15,7 +15,7 @@ from compiler.types import DENSE, Candidate, Cost
 
 def solve(session: Session, offered: Menus, budget: str, factor: float) -> Solution:
     """The plan of least predicted loss within `factor` of the original; raises Infeasible."""
-    return Attempts(session, offered, budget).solution(factor)
+    return Wishes(session, offered, budget).plan(factor)[0]
 
 
 def front_of(session: Session, offered: Menus, budget: str, points: int) -> tuple[FrontPoint, ...]:

@@ -59,7 +59,7 @@ def search(session: Session, original: Emitted, offered: Menus) -> Found:
 
     estimated = session.evaluate is None and session.examples.synthetic
     accepted = fixed_loss(
-        measured, attempt.lowest(), options.max_acc_loss, say=session.progress.note, estimated=estimated
+        measured, attempt.wishes.lowest(), options.max_acc_loss, say=session.progress.note, estimated=estimated
     )
     found = confirmed(session, accepted, measured)
     return replace(found, evaluations=len(seen), tried=tuple(seen), notes=found.notes + attempt.said(found.built))

@@ -24,6 +24,7 @@ UNITS = {"params": "weight_bytes", "bytes": "file_bytes", "macs": "macs"}
 ROUNDS = 8
 TOLERANCE = 2e-6  # of a limit: HiGHS lets half of this pass, and now and then some more
 MOST_CUTS = 40
+APART = 1.5  # times the loss of a choice that needs too much RAM: the next that is tried in its place
 FEW_CUTS = 6  # where a target streams, and estimates take longer
 
 
@@ -67,16 +68,16 @@ def fixed_params(
     granted, margin = allowed - problem.untouched, TOLERANCE
     for _ in range(ROUNDS):
         try:
-            picks = problem.solve(losses, granted)
+            picks, exact = problem.solve(losses, granted), True
         except Infeasible:
-            picks = smallest
+            picks, exact = problem.improved(smallest, losses, granted), False
         slack = allowed - problem.priced(picks)
         if np.all(slack >= 0):
             solution = problem.solution(picks)
             if solution.predicted_loss >= best.predicted_loss:
                 break
             best = solution
-            if slack[0] < 1e-3 * whole:
+            if slack[0] < 1e-3 * whole or not exact:
                 break
         granted += np.where(slack > 0, slack, slack - margin * np.abs(granted))
         margin *= 1 if np.all(slack >= 0) else 8
@@ -138,7 +139,6 @@ class Problem:
 
     def solve(self, objective: Sequence[np.ndarray], granted: np.ndarray) -> tuple[int, ...]:
         """The picks of least objective within what is granted of each unit, the limits and the cuts."""
-        known = [self.menus[site.name] for site in self.inventory.sites]
         finite = np.isfinite(granted)
         columns = np.concatenate([finite, np.ones(len(self.bounds), bool)])
         limited = self.limited
@@ -154,19 +154,63 @@ class Problem:
             )
             if limited is None:
                 return picks
-            choices = [menu[pick].choice for menu, pick in zip(known, picks, strict=True)]
-            cut = limited.cut(choices, self.menus, self.inventory.sites)
+            cut = limited.cut(self.plan(picks), self.menus)
             if cut is None:
                 return picks
             self.cuts.append(cut)
         raise Infeasible("no plan was found within --max_arena_bytes; raise it a little.")
 
+    def improved(self, picks: tuple[int, ...], losses: Sequence[np.ndarray], granted: np.ndarray) -> tuple[int, ...]:
+        """`picks`, which keep the limits, moved site by site towards the plan of least loss that ignores the RAM, as
+        far as the limits let them: for where the cuts have run out. The site that gains most goes first; where its
+        choice in that plan needs too much, another that costs no more takes its place; what is left of the budget is
+        spent in a second round."""
+        if self.limited is None:
+            return picks
+        try:
+            aims = knapsack(losses, self.shared, [*granted])
+        except Infeasible:
+            return picks
+        gains = [loss[pick] - loss[aim] for loss, pick, aim in zip(losses, picks, aims, strict=True)]
+        order = np.argsort(gains)[::-1]
+        for site in order:
+            cheap = np.all(self.shared[site] <= self.shared[site][aims[site]], axis=1)
+            picks = self.moved(picks, site, losses[site], np.flatnonzero(cheap), granted)
+        for site in order:
+            picks = self.moved(picks, site, losses[site], np.arange(len(losses[site])), granted)
+        return picks
+
+    def moved(
+        self, picks: tuple[int, ...], site: int, loss: np.ndarray, offered: np.ndarray, granted: np.ndarray
+    ) -> tuple[int, ...]:
+        """`picks` with the choice of one site of least loss among those `offered` that keeps what is granted and the
+        limits."""
+        assert self.limited is not None
+        needy = 0.0  # loss of a choice that needs too much RAM: one that loses little more will, too
+        for pick in offered[np.argsort(loss[offered], kind="stable")]:
+            if loss[pick] >= loss[picks[site]]:
+                break
+            moved = (*picks[:site], int(pick), *picks[site + 1 :])
+            if loss[pick] < APART * needy or not self.affords(moved, granted):
+                continue
+            if self.limited.fits(self.plan(moved)):
+                return moved
+            needy = loss[pick]
+        return picks
+
+    def affords(self, picks: Sequence[int], granted: np.ndarray) -> bool:
+        """Whether the picks stay within what is granted of each unit, and within the limits that are sums."""
+        used = sum(cost[pick] for cost, pick in zip(self.costs, picks, strict=True))
+        return bool(np.all(used <= [*granted, *self.bounds]))
+
+    def plan(self, picks: Sequence[int]) -> dict[str, Choice]:
+        """The choice of each site, by name."""
+        sites = self.inventory.sites
+        return {site.name: self.menus[site.name][pick].choice for site, pick in zip(sites, picks, strict=True)}
+
     def priced(self, picks: Sequence[int]) -> np.ndarray:
         """Price of a whole plan in each unit, what no candidate touches included."""
-        chosen = [
-            (site, self.menus[site.name][pick].choice) for site, pick in zip(self.inventory.sites, picks, strict=True)
-        ]
-        total = self.target.total(chosen)
+        total = self.target.total(zip(self.inventory.sites, self.plan(picks).values(), strict=True))
         return self.untouched + np.array([getattr(total, unit) for unit in self.units], float)
 
     def solution(self, picks: Sequence[int]) -> Solution:

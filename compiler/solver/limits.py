@@ -91,29 +91,31 @@ class Limited:
         )
         return Rows(costs, np.array(bounds, float))
 
-    def cut(self, choices: Sequence[Choice], menus: Menus, sites: Sequence[ConvSite]) -> Cut | None:
-        """Candidates that together need more RAM than allowed, none of which can be left out; None if all is well."""
+    def fits(self, plan: Mapping[str, Choice]) -> bool:
+        """Whether the plan as a whole, packed, needs no more RAM than allowed."""
         limit = self.limits.arena_bytes
-        names = [site.name for site in sites]
-        plan = dict(zip(names, choices, strict=True))
-        if limit is None or self.model.arena_bytes(plan) <= limit:
+        return limit is None or self.model.fits(plan, limit)
+
+    def cut(self, chosen: Mapping[str, Choice], menus: Menus) -> Cut | None:
+        """Candidates of the plan `chosen` (every site, in order) that together need more RAM than allowed, none of
+        which can be left out; None if all is well."""
+        if self.fits(chosen):
             return None
+        names, plan = list(chosen), dict(chosen)
         needed = []
         for name in names:
-            without = min(
-                (plan | {name: choice} for choice in self._thrifty(menus[name], name)), key=self.model.arena_bytes
-            )
-            if self.model.arena_bytes(without) > limit:
-                plan = without
-            else:
+            thrifty = [plan | {name: choice} for choice in self._thrifty(menus[name], name)]
+            if any(map(self.fits, thrifty)):
                 needed.append(name)
+            else:
+                plan = min(thrifty, key=self.model.arena_bytes) if len(thrifty) > 1 else thrifty[0]
         if not needed:  # thrift everywhere is not enough: only this very plan is known to be wrong
-            needed, plan = names, dict(zip(names, choices, strict=True))
+            needed, plan = names, dict(chosen)
         cut = {names.index(name): (_index(menus[name], plan[name]),) for name in needed}
         last = needed[-1]
         if self.model.target.streams:  # each estimate plans the whole network
             return cut
-        alike = tuple(i for i, c in enumerate(menus[last]) if self.model.arena_bytes(plan | {last: c.choice}) > limit)
+        alike = tuple(i for i, c in enumerate(menus[last]) if not self.fits(plan | {last: c.choice}))
         return cut | {names.index(last): alike}
 
     def splitting(self, menus: Menus, sites: Sequence[ConvSite]) -> list[Cut]:

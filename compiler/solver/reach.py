@@ -11,7 +11,7 @@ from compiler.backend.targets.target import Target
 from compiler.errors import Infeasible
 from compiler.solver.fixed_params import Problem
 from compiler.solver.limits import Limited, Limits, Menus
-from compiler.types import Choice, Cost, Inventory
+from compiler.types import Cost, Inventory
 
 FLAGS = {"file_bytes": "--max_file_bytes", "arena_bytes": "--max_arena_bytes", "latency_ratio": "--max_latency_ratio"}
 MARGIN = 1.02  # what is reachable is an estimate: the file itself may need a little more
@@ -54,7 +54,7 @@ class Reach:
             np.array([self.model.site_time(site.name, c.choice) for c in self.menus[site.name]])
             for site in self.inventory.sites
         ]
-        return self.model.time_ratio(self._plan(problem, self._least(problem, times)))
+        return self.model.time_ratio(problem.plan(self._least(problem, times)))
 
     def arena_bytes(self) -> float:
         """By halving: RAM is no sum. Where the target streams, what is always found, which may not be the least: no
@@ -79,7 +79,7 @@ class Reach:
             return None
         if problem.solution(picks).kept > self.factor:
             return None
-        return float(self.model.arena_bytes(self._plan(problem, picks)))
+        return float(self.model.arena_bytes(problem.plan(picks)))
 
     def _least(self, problem: Problem, objective: Sequence[np.ndarray]) -> tuple[int, ...]:
         """The picks of least objective within the budget; the smallest plan where only what sites share keeps it."""
@@ -89,10 +89,6 @@ class Reach:
             return problem.solve(objective, granted)
         except Infeasible:
             return problem.smallest()
-
-    @staticmethod
-    def _plan(problem: Problem, picks: tuple[int, ...]) -> dict[str, Choice]:
-        return dict(problem.solution(picks).choices)
 
 
 def blame(limits: Limits, reach: Reach) -> str:

@@ -10,49 +10,71 @@ import pytest
 
 from compiler.errors import Infeasible
 from compiler.result import TargetFigures
-from compiler.run.attempt import NO_ERRORS, Attempts, Granted, share
+from compiler.run.attempt import Attempts, share
+from compiler.run.excess import excess
+from compiler.run.wishes import NO_ERRORS, Granted, Wishes
 from compiler.solver.fixed_params import Solution
 from compiler.solver.limits import Limits
+from compiler.types import DENSE, Choice
 
 
-@dataclass(frozen=True, eq=False)
-class Priced(Attempts):
-    """Plans are as large as is granted, files larger than their plans by an error."""
+@dataclass
+class Priced:
+    """In the place of `Wishes`: plans are as large as is granted, files larger than their plans by an error."""
 
     granted: list[float] = field(default_factory=list)
+    asked: Limits = field(default_factory=Limits)
 
-    def solve(self, granted: float, factor: float, errors: Any) -> tuple[Solution, Any]:
+    def plan(self, granted: float, errors: Any, factor: float) -> tuple[Solution, Any]:
         self.granted.append(granted)
         return Solution((), (), granted), Granted(NO_ERRORS)
 
-    def excess(self, emitted: Any, limits: Any) -> None:
-        return None
 
-
-def attempts(errors: list[float], kind: type[Priced] = Priced) -> tuple[Priced, list[float]]:
-    """The attempts, and a list of what is granted to each."""
-    granted: list[float] = []
-
-    def build(choices: object, losses: object, predicted_loss: object) -> Any:
-        kept = granted[-1] + errors[len(granted) - 1]
-        return SimpleNamespace(emitted=SimpleNamespace(tflite=b"%d" % len(granted), figures=figures(kept)))
-
-    options = SimpleNamespace(method="fixed_params")
-    session = SimpleNamespace(original=SimpleNamespace(figures=figures(1.0)), build=build, options=options)
-    return kind(session, {}, "params", granted=granted), granted  # type: ignore[arg-type]
-
-
-@dataclass(frozen=True, eq=False)
 class Least(Priced):
     """No plan is as small as 0.3."""
 
-    def solve(self, granted: float, factor: float, errors: Any) -> tuple[Solution, Any]:
+    def plan(self, granted: float, errors: Any, factor: float) -> tuple[Solution, Any]:
         if granted < 0.3:
             raise Infeasible(f"--compression_factor {granted:.4g} can't be met")
-        return super().solve(granted, factor, errors)
+        return super().plan(granted, errors, factor)
 
 
-def test_a_refusal_names_what_was_asked_and_what_the_file_keeps() -> None:
+class Coarse(Priced):
+    """All plans are of one size."""
+
+    def plan(self, granted: float, errors: Any, factor: float) -> tuple[Solution, Any]:
+        _, given = super().plan(granted, errors, factor)
+        return Solution((), (), 0.4), given
+
+
+@pytest.fixture
+def attempts(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """From errors of prices: the attempts, and a list of what is granted to each."""
+    monkeypatch.setattr("compiler.run.attempt.excess", lambda *given: None)
+
+    def made(errors: list[float], kind: type[Priced] = Priced) -> tuple[Attempts, list[float]]:
+        wishes = kind()
+
+        def build(choices: object, losses: object, predicted_loss: object) -> Any:
+            kept = wishes.granted[-1] + errors[len(wishes.granted) - 1]
+            return SimpleNamespace(emitted=SimpleNamespace(tflite=b"%d" % len(wishes.granted), figures=figures(kept)))
+
+        return with_wishes(wishes, build), wishes.granted
+
+    return made
+
+
+def with_wishes(wishes: object, build: object) -> Attempts:
+    options, target = SimpleNamespace(method="fixed_params"), SimpleNamespace(tool="a ruler")
+    session: Any = SimpleNamespace(
+        original=SimpleNamespace(figures=figures(1.0)), build=build, options=options, target=target
+    )
+    found = Attempts(session, {}, "params")
+    found.__dict__["wishes"] = wishes
+    return found
+
+
+def test_a_refusal_names_what_was_asked_and_what_the_file_keeps(attempts: Any) -> None:
     found, granted = attempts([0.0024, 0.0024], Least)
     with pytest.raises(Infeasible, match=r"factor 0\.301 can't be met: .* keeps 0\.3028; ask for that or more"):
         found(0.301)
@@ -68,25 +90,25 @@ def figures(kept: float) -> Any:
 @pytest.mark.parametrize(
     "errors", [[0.0], [0.003, 0.003], [0.001, 0.0015, 0.0015], [2e-4, 4e-4, 6e-4, 8e-4, 10e-4, 12e-4], [-0.01]]
 )
-def test_a_file_never_keeps_more_than_was_asked_for(errors: list[float]) -> None:
+def test_a_file_never_keeps_more_than_was_asked_for(attempts: Any, errors: list[float]) -> None:
     """Also where each plan's prices are off by more than those of the plan before."""
     found, granted = attempts(errors)
     built = found(0.5)
-    assert share(built.emitted, found.original, "params") <= 0.5
+    assert share(built.emitted, found.session.original, "params") <= 0.5
     assert len(granted) <= len(errors)
     assert granted == sorted(granted, reverse=True)
     assert min(granted) >= 0.49
 
 
-def test_prices_that_are_far_too_low_ask_for_one_berth_and_not_for_two() -> None:
+def test_prices_that_are_far_too_low_ask_for_one_berth_and_not_for_two(attempts: Any) -> None:
     found, granted = attempts([0.105, 0.111, 0.111])
-    assert 0.48 < share(found(0.5).emitted, found.original, "params") <= 0.5
+    assert 0.48 < share(found(0.5).emitted, found.session.original, "params") <= 0.5
     assert len(granted) == 3
 
 
-def test_a_berth_that_leaves_no_plan_is_made_narrower() -> None:
+def test_a_berth_that_leaves_no_plan_is_made_narrower(attempts: Any) -> None:
     found, granted = attempts([0.06, 0.0, 0.0, 0.0], Least)  # 0.28 is too little, 0.34 was too much
-    assert 0.3 <= share(found(0.34).emitted, found.original, "params") <= 0.34
+    assert 0.3 <= share(found(0.34).emitted, found.session.original, "params") <= 0.34
     assert granted[:2] == pytest.approx([0.34, 0.31], abs=1e-3)
 
 
@@ -98,26 +120,20 @@ def test_a_berth_that_leaves_no_plan_is_made_narrower() -> None:
         [0.05, 0.0, 0.004, 0.0, 0.0],  # priced too low once: between the two
     ],
 )
-def test_a_budget_is_used(errors: list[float]) -> None:
+def test_a_budget_is_used(attempts: Any, errors: list[float]) -> None:
     found, granted = attempts(errors)
-    kept = share(found(0.5).emitted, found.original, "params")
+    kept = share(found(0.5).emitted, found.session.original, "params")
     assert 0.48 < kept <= 0.5
     assert len(granted) == len(errors)
 
 
-def test_the_largest_file_that_keeps_the_budget_is_taken() -> None:
+def test_the_largest_file_that_keeps_the_budget_is_taken(attempts: Any) -> None:
     found, granted = attempts([-0.1, 0.05, 0.05, 0.05, -0.2])  # the last is within, and smaller than the first
-    assert share(found(0.5).emitted, found.original, "params") == pytest.approx(0.4)
+    assert share(found(0.5).emitted, found.session.original, "params") == pytest.approx(0.4)
     assert len(granted) == 5
 
 
-def test_where_nothing_larger_is_on_offer_nothing_is_tried_again() -> None:
-    @dataclass(frozen=True, eq=False)
-    class Coarse(Priced):
-        def solve(self, granted: float, factor: float, errors: Any) -> tuple[Solution, Any]:
-            _, given = super().solve(granted, factor, errors)
-            return Solution((), (), 0.4), given
-
+def test_where_nothing_larger_is_on_offer_nothing_is_tried_again(attempts: Any) -> None:
     found, granted = attempts([-0.15], Coarse)  # and the file is smaller than its plan
     found(0.5)
     assert granted == [0.5]
@@ -140,40 +156,110 @@ def test_a_wish_is_kept_where_it_is_worth_its_price(
             raise Infeasible("none")
         return Solution((), (strict,), 0.5)
 
-    monkeypatch.setattr("compiler.run.attempt.fixed_params", solve)
-    monkeypatch.setattr("compiler.run.attempt.Limited", lambda limits, model: SimpleNamespace(limits=limits))
+    monkeypatch.setattr("compiler.run.wishes.fixed_params", solve)
+    monkeypatch.setattr("compiler.run.wishes.Limited", lambda limits, model: SimpleNamespace(limits=limits))
     options = SimpleNamespace(method="fixed_params")
     session: Any = SimpleNamespace(inventory=None, target=None, options=options)
-    found = Attempts(session, {}, "params")
+    found = Wishes(session, {}, "params")
     known = {"wished": (Limits(arena_bytes=82_208), Limits()), "asked": Limits(), "model": None, "whole": None}
     for name, value in known.items():
         found.__dict__[name] = value
-    _, granted = found.solve(0.5, 0.5, NO_ERRORS)
+    _, granted = found.plan(0.5)
     assert granted.limits.arena_bytes == kept
     assert granted.price == (price if price is None else pytest.approx(price, rel=1e-3))
-    found.kept[b""] = granted, 0.5
-    built: Any = SimpleNamespace(emitted=SimpleNamespace(tflite=b""))
     if price is not None:
-        (note,) = found.said(built)
+        (note,) = found.dropped(granted, 0.5)
         assert note == (
             "as little RAM as the original's would have cost 2.2 times the predicted loss, so more was allowed; "
             "--max_arena_bytes 82208 insists on it"
         )
 
 
+WISH = 22_016
+
+
+class Wishing(Priced):
+    """Plans need as much RAM as is wished for less what earlier files missed it by; from `enough` such plans on, the
+    wish is dropped for one that needs `freest`, or there is no plan at all (None)."""
+
+    enough, freest = 1, 47_104
+
+    def plan(self, granted: float, errors: Any, factor: float) -> tuple[Solution, Any]:
+        self.granted.append(granted)
+        if len(self.granted) <= self.enough:
+            return Solution((("conv", DENSE),), (1.0,), granted), Granted(Limits(arena_bytes=WISH))
+        if self.freest is None:
+            raise Infeasible("none")
+        return Solution((("conv", Choice("tucker2", (1, 1))),), (0.9,), granted), Granted(Limits(), 3.0)
+
+    @property
+    def model(self) -> Any:
+        return SimpleNamespace(arena_bytes=lambda plan: WISH if plan["conv"].is_dense else self.freest)
+
+    dropped = Wishes.dropped
+    wished = (Limits(arena_bytes=WISH), Limits())
+
+
+@pytest.mark.parametrize(
+    ("missed", "freest", "taken", "note"),
+    [
+        ([512], 47_104, 0, "the file needs 22,528 bytes of RAM, 512 more than the original"),
+        ([512], None, 0, "the file needs 22,528 bytes of RAM, 512 more than the original"),
+        ([900, 512, 600], 47_104, 1, "the file needs 22,528 bytes of RAM, 512 more than the original"),
+        ([512, 0], 47_104, 1, None),
+        ([512], 22_500, 1, "as little RAM as the original's would have cost 3.0 times the predicted loss"),
+    ],
+    ids=[
+        "the freest needs more",
+        "nothing else",
+        "the nearest of several",
+        "the next keeps it",
+        "the freest needs less",
+    ],
+)
+def test_a_file_that_just_misses_the_wish_is_better_than_one_that_is_far_off(
+    missed: list[int], freest: int | None, taken: int, note: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wishes = Wishing()
+    built: list[Any] = []
+    wishes.enough, wishes.freest = len(missed), freest  # type: ignore[assignment]
+
+    def build(choices: object, losses: object, predicted_loss: object) -> Any:
+        built.append(SimpleNamespace(emitted=SimpleNamespace(tflite=b"%d" % len(built), figures=figures(0.5))))
+        return built[-1]
+
+    def missing(session: object, emitted: Any, limits: Limits) -> Limits | None:
+        over = 0 if limits.arena_bytes is None else missed[int(emitted.tflite)]
+        return Limits(0.0, over, None, 0.0) if over else None
+
+    monkeypatch.setattr("compiler.run.attempt.excess", missing)
+    found = with_wishes(wishes, build)
+    assert found(0.5) is built[taken]
+    notes = found.said(built[taken])
+    assert not notes if note is None else notes[0].startswith(note)
+    if freest is None or freest > WISH + min(missed):
+        assert len(built) == len(missed)  # what needs more is not even built
+    if note is not None:  # a flag insists
+        wishes, insisted = Wishing(asked=Limits(arena_bytes=WISH)), [*missed]
+        wishes.enough, wishes.freest = len(missed), None  # type: ignore[assignment]
+        built.clear()
+        with pytest.raises(Infeasible, match=rf"max_arena_bytes {WISH} .* needs {WISH + insisted[-1]} \(a ruler\)"):
+            with_wishes(wishes, build)(0.5)
+
+
 @pytest.mark.parametrize(("unit", "allowed"), [("ms", True), ("instructions", False)])
 def test_only_a_clock_is_allowed_to_read_more(unit: str, allowed: bool) -> None:
     target = Timed(unit, {b"before": (100.0, "measured"), b"after": (94.0, "measured")})
-    assert (target.attempts().excess(target.file(b"after"), Limits(latency_ratio=0.9)) is None) is allowed
-    assert target.attempts().excess(target.file(b"after"), Limits(latency_ratio=0.89))
+    assert (excess(target.session(), target.file(b"after"), Limits(latency_ratio=0.9)) is None) is allowed
+    assert excess(target.session(), target.file(b"after"), Limits(latency_ratio=0.89))
 
 
 def test_an_estimate_is_not_compared_with_a_measurement() -> None:
     """As on a board that holds only the compressed file."""
     target = Timed("instructions", {b"before": (100.0, "estimate"), b"after": (120.0, "measured")})
     target.in_turn = {b"before": (100.0, "estimate"), b"after": (80.0, "estimate")}
-    assert target.attempts().excess(target.file(b"after"), Limits(latency_ratio=0.9)) is None
-    assert target.attempts().excess(target.file(b"after"), Limits(latency_ratio=0.7))
+    assert excess(target.session(), target.file(b"after"), Limits(latency_ratio=0.9)) is None
+    assert excess(target.session(), target.file(b"after"), Limits(latency_ratio=0.7))
 
 
 class Timed:
@@ -191,9 +277,9 @@ class Timed:
     def measure_in_turn(self, original: bytes, compressed: bytes, inputs: object) -> tuple[TargetFigures, ...]:
         return self.figures(*self.in_turn[original]), self.figures(*self.in_turn[compressed])
 
-    def attempts(self) -> Attempts:
+    def session(self) -> Any:
         reference = SimpleNamespace(tflite=b"before", inputs=[], figures=self.measure(b"before", []))
-        return Attempts(SimpleNamespace(reference=reference, target=self), {}, "params")  # type: ignore[arg-type]
+        return SimpleNamespace(reference=reference, target=self)
 
     @staticmethod
     def file(tflite: bytes) -> Any:

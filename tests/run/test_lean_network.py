@@ -58,19 +58,19 @@ def test_prices_count_what_is_gone_as_saved(path: Path) -> None:
     assert dropped.macs > 0.3 * session.original.figures.macs
     offered = priced(session)
     attempts = Attempts(session, offered, "params")
-    built = attempts(0.5)
+    built, wishes = attempts(0.5), attempts.wishes
     stored, whole = built.emitted.figures.stored_weight_bytes, session.original.figures.stored_weight_bytes
-    solution = attempts.solution(0.5)
+    solution = wishes.plan(0.5)[0]
     assert abs(solution.kept - stored / whole) < 0.02
     # The plan that leaves every layer whole keeps what the narrower network keeps.
-    assert attempts.solution(1.0).kept == pytest.approx(session.dense.figures.stored_weight_bytes / whole, abs=0.02)
-    assert front_of(session, offered, "params", 5)[-1].factor == pytest.approx(attempts.solution(1.0).kept, abs=0.02)
-    assert attempts.model.time_ratio({}) < 0.95
-    assert attempts.lowest() < 0.4
-    ratio = attempts.model.time_ratio({})
-    rows = Limited(Limits(latency_ratio=ratio), attempts.model).rows(offered, session.inventory.sites)
+    assert wishes.plan(1.0)[0].kept == pytest.approx(session.dense.figures.stored_weight_bytes / whole, abs=0.02)
+    assert front_of(session, offered, "params", 5)[-1].factor == pytest.approx(wishes.plan(1.0)[0].kept, abs=0.02)
+    assert wishes.model.time_ratio({}) < 0.95
+    assert wishes.lowest() < 0.4
+    ratio = wishes.model.time_ratio({})
+    rows = Limited(Limits(latency_ratio=ratio), wishes.model).rows(offered, session.inventory.sites)
     assert rows is not None
-    assert rows.bounds[0] == pytest.approx(0, abs=1e-6 * attempts.model.original_time)  # nothing is left to save
+    assert rows.bounds[0] == pytest.approx(0, abs=1e-6 * wishes.model.original_time)  # nothing is left to save
 
 
 def test_half_the_weights_lose_nothing(path: Path) -> None:

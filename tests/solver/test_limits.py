@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 
+import numpy as np
 import pytest
 
 from compiler.backend.targets import TARGETS
@@ -102,6 +103,41 @@ def test_all_limits_at_once(name: str) -> None:
     assert plan in [p for p, _ in feasible]
     assert solution.predicted_loss <= 1.02 * min(loss for _, loss in feasible)  # sharing between sites is no row
     assert 0 < len(feasible) < len(plans(menus)) / 2
+
+
+@pytest.mark.parametrize("name", ["mobile", "xcore", "c"])
+@pytest.mark.parametrize("quantile", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("factor", [0.5, 0.9])
+def test_where_cuts_run_out_the_smallest_plan_is_improved(
+    name: str, quantile: float, factor: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within the limits, and not far from the best of all plans that are."""
+    menus, original, model = case(name)
+    every = plans(menus)
+    arenas = sorted(model.arena_bytes(plan) for plan, *_ in every)
+    limit = arenas[int(quantile * (len(arenas) - 1))]
+    exact = Problem.solve
+
+    def solve(self: Problem, objective: list[np.ndarray], granted: np.ndarray) -> tuple[int, ...]:
+        if np.isfinite(granted[0]):
+            raise Infeasible("no plan was found")
+        return exact(self, objective, granted)
+
+    monkeypatch.setattr(Problem, "solve", solve)
+    limited = Limited(Limits(arena_bytes=limit), model)
+    within = [
+        loss
+        for plan, loss, _ in every
+        if kept(name, original, plan) <= factor * original.weight_bytes and model.arena_bytes(plan) <= limit
+    ]
+    if not within:
+        with pytest.raises(Infeasible):
+            fixed_params(menus, INVENTORY, TARGETS[name], original, factor, limited=limited)
+        return
+    found = fixed_params(menus, INVENTORY, TARGETS[name], original, factor, limited=limited)
+    assert model.arena_bytes(dict(found.choices)) <= limit
+    assert found.kept <= factor
+    assert found.predicted_loss <= 1.3 * min(within)
 
 
 def test_the_smallest_factor_keeps_the_limit() -> None:

@@ -27,7 +27,7 @@ from compiler.backend.targets.agreement import Agreement, compare
 from compiler.backend.targets.c.board import BOARDS, BoardRun, missing_tools, run_on_board
 from compiler.backend.targets.c.compose import MOST_KEPT, compose, refuse_name
 from compiler.backend.targets.c.emit import emit
-from compiler.backend.targets.c.estimate_arena import estimate_arena
+from compiler.backend.targets.c.estimate_arena import arena_fits, estimate_arena
 from compiler.backend.targets.c.host import host_compiler, run_on_host
 from compiler.backend.targets.c.int8_borders import int8_borders
 from compiler.backend.targets.c.operators.conv import PARAMS_BYTES
@@ -155,6 +155,9 @@ class PlainC(Target):
     def packed_arena(self, graph: Graph) -> int:
         """The arena that the emitter would plan."""
         return estimate_arena(graph)
+
+    def arena_fits(self, graph: Graph, limit: float) -> bool:
+        return arena_fits(graph, limit)
 
     def stored(self, tflite: bytes) -> StoredBytes:
         """Of the emitted C: kernels as they are stored, biases and constant operands; and all of its constants."""

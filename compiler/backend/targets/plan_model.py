@@ -3,6 +3,7 @@ with while the solver still chooses.
 
     model = PlanModel(dense_file, inventory.sites, target, arena_bytes, original_file)
     model.arena_bytes(plan)             RAM of a whole plan
+    model.fits(plan, limit)             whether that is within a limit, which may be known sooner
     model.time_ratio(plan)              its time ÷ the original's
     model.site_live(name, choice)       what is alive while the site runs: no plan with this choice needs less (where
                                         the target streams, nothing can be said of a site alone, and it is 0)
@@ -59,6 +60,10 @@ class PlanModel:
     def arena_bytes(self, plan: Choices) -> int:
         """RAM that the target's tool will plan for the network."""
         return self.target.estimate_arena(self._rewritten(plan)) + self.error
+
+    def fits(self, plan: Choices, limit: float) -> bool:
+        """Whether `arena_bytes` is within the limit."""
+        return self.target.arena_fits(self._rewritten(plan), limit - self.error)
 
     def time_ratio(self, plan: Choices) -> float:
         """Time of the plan as a share of the original's."""

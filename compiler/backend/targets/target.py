@@ -178,6 +178,10 @@ class Target(ABC):
         """Bytes of RAM for the operators of a TFLite file, written or planned (see `rewrite`)."""
         return self.packed_arena(graph) + self.kept_bytes(graph)
 
+    def arena_fits(self, graph: Graph, limit: float) -> bool:
+        """Whether the estimate is within the limit: a target may tell sooner than it knows the estimate itself."""
+        return self.estimate_arena(graph) <= limit
+
     def packed_arena(self, graph: Graph) -> int:
         """The live tensors packed largest first, as LiteRT does."""
         return packed_bytes(live_tensors(graph))

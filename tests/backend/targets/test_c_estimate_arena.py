@@ -8,7 +8,7 @@ import pytest
 
 from compiler.backend.sparsify import sparsify
 from compiler.backend.targets.c import compose
-from compiler.backend.targets.c.estimate_arena import estimate_arena
+from compiler.backend.targets.c.estimate_arena import arena_fits, estimate_arena
 from compiler.backend.targets.graph import read_graph
 from compiler.backend.targets.plain_c import PlainC
 from compiler.backend.targets.rewrite import local_graph, rewrite
@@ -35,6 +35,16 @@ def streamed() -> bytes:
 )
 def test_equals_what_is_emitted(tflite: bytes) -> None:
     assert estimate_arena(read_graph(tflite)) == compose(tflite).arena_bytes
+
+
+@pytest.mark.parametrize("tflite", [residual_network(24), streamed()], ids=["dense", "hybrid"])
+def test_whether_it_fits_is_the_same_question(tflite: bytes) -> None:
+    graph = read_graph(tflite)
+    estimate = estimate_arena(graph)
+    assert arena_fits(graph, estimate)
+    assert arena_fits(graph, 10 * estimate)
+    assert not arena_fits(graph, estimate - 1)
+    assert not arena_fits(graph, 0)
 
 
 @pytest.mark.parametrize("file", ["pretrainedResnet_quant", "kws_ref_model", "vww_96_int8"])

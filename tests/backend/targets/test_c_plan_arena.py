@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from compiler.backend.targets.c.ctext import Code
 from compiler.backend.targets.c.node import Node
-from compiler.backend.targets.c.plan_arena import plan_arena
+from compiler.backend.targets.c.plan_arena import Packing
 
 
 class Call(Node):
@@ -51,7 +51,7 @@ def programs(draw: st.DrawFn) -> list[Call]:
 @settings(max_examples=150, deadline=None)
 def test_live_values_share_only_what_the_kernel_allows(calls: list[Call], source_bytes: int) -> None:
     sink = calls[-1].output
-    plan = plan_arena(calls, 0, source_bytes, sink)
+    plan = Packing(calls, 0, source_bytes, sink).plan()
     sizes = {0: source_bytes} | {call.output: call.size for call in calls}
     last = {value: max([s for s, c in enumerate(calls) if value in c.inputs], default=-1) for value in sizes}
     made = {0: -1} | {call.output: step for step, call in enumerate(calls)}
@@ -74,9 +74,18 @@ def test_live_values_share_only_what_the_kernel_allows(calls: list[Call], source
             assert places[other][0] - places[call.output][0] >= call.least
 
 
+@given(calls=programs(), source_bytes=st.integers(1, 100), enough=st.integers(1, 600))
+@settings(max_examples=100, deadline=None)
+def test_a_plan_that_is_enough_is_found_sooner(calls: list[Call], source_bytes: int, enough: int) -> None:
+    packing = Packing(calls, 0, source_bytes, calls[-1].output)
+    least, found = packing.plan().bytes, packing.plan(enough=enough).bytes
+    assert packing.bound <= least <= found
+    assert found == least or found <= enough
+
+
 def test_an_elementwise_chain_needs_one_buffer() -> None:
     calls = [Call((i,), i + 1, 100, 0, 0) for i in range(6)]
-    assert plan_arena(calls, 0, 100, 6).bytes == 100
+    assert Packing(calls, 0, 100, 6).plan().bytes == 100
 
 
 def test_values_that_live_together_add_up() -> None:
@@ -86,7 +95,7 @@ def test_values_that_live_together_add_up() -> None:
         Call((1, 2), 3, 60, 0, 0),
         Call((3,), 4, 1, 0, None),
     ]
-    assert plan_arena(calls, 0, 40, 4).bytes == 150
+    assert Packing(calls, 0, 40, 4).plan().bytes == 150
 
 
 def test_greedy_by_size_is_improved_on() -> None:
@@ -100,4 +109,4 @@ def test_greedy_by_size_is_improved_on() -> None:
         Call((5,), 6, 1, 0, None),
     ]
     bound = max(10 + 30, 30 + 20, 30 + 20 + 25, 20 + 25 + 35, 35 + 15)
-    assert plan_arena(calls, 0, 10, 6).bytes == bound
+    assert Packing(calls, 0, 10, 6).plan().bytes == bound

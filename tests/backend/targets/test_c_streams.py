@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from compiler.backend.targets.c.find_streams import LONGEST, spans, values_of
 from compiler.backend.targets.c.graph import read_graph
 from compiler.backend.targets.c.lower import lower
 from compiler.backend.targets.c.node import Node
 from compiler.backend.targets.c.operators.stream import Stream
-from compiler.backend.targets.c.schedule import Schedule, late, schedule
+from compiler.backend.targets.c.plan_arena import Packing, Plan
+from compiler.backend.targets.c.schedule import Schedule, late, schedule, ways_of
 from kernels import SOURCES
 from tests.kernels.random_network import RandomNetwork, Value
 
@@ -67,6 +70,30 @@ def test_a_block_is_streamed_where_it_sets_the_peak() -> None:
     end = net.mean(net.conv(net.add(net.conv(net.conv(x, 16, (3, 3)), 16, (3, 3)), x), 8, (3, 3), (2, 2)))
     nodes, source, size, sink = lowered(net, end)
     assert scheduled(net, end).plan.bytes < 0.5 * schedule(nodes, source, size, sink, fuse=False).plan.bytes
+
+
+def test_the_first_of_the_smallest_ways_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if every way had been packed, though most are left out by their bounds."""
+    net = RandomNetwork((16, 16, 3))
+    x = net.conv(net.input, 16, (3, 3))
+    lowest = net.conv(net.add(net.conv(net.conv(x, 16, (3, 3)), 16, (3, 3)), x), 8, (3, 3), (2, 2))
+    nodes, source, size, sink = lowered(net, net.mean(lowest))
+    ways = ways_of(nodes, source, size, sink)
+    packed = [Packing(way, source, size, sink).plan() for way in ways]
+    least = min(plan.bytes for plan in packed)
+    best = next(way for way, plan in zip(ways, packed, strict=True) if plan.bytes == least)
+    seen: list[int] = []
+    whole = Packing.plan
+
+    def plan(self: Packing, enough: float = 0) -> Plan:
+        seen.append(self.bound)
+        return whole(self, enough)
+
+    monkeypatch.setattr(Packing, "plan", plan)
+    found = schedule(nodes, source, size, sink)
+    assert [(type(node), node.name) for node in found.nodes] == [(type(node), node.name) for node in best]
+    assert found.plan == packed[ways.index(best)]
+    assert len(seen) < len(ways)
 
 
 def test_what_grows_waits_until_it_is_read() -> None:

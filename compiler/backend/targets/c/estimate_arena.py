@@ -1,5 +1,5 @@
 """The arena of a network that is not emitted yet, from shapes alone: the calls that its operators would become,
-streamed and packed as the emitter does it, with fewer exchanges.
+streamed and packed as the emitter does it.
 
 Shapes don't say how a window is padded; it is taken to be "same" where the sizes allow that, and a PAD of the borders
 to be folded into the convolution behind it.
@@ -19,7 +19,7 @@ from compiler.backend.targets.c.operators.add import Add
 from compiler.backend.targets.c.operators.conv import Conv
 from compiler.backend.targets.c.operators.pool import Pool
 from compiler.backend.targets.c.pack_weights import Packed
-from compiler.backend.targets.c.schedule import schedule
+from compiler.backend.targets.c.schedule import fits, schedule
 from compiler.backend.targets.graph import Graph, Operator
 from kernels.reference.add import AddFactors
 from kernels.reference.channel_constants import Factors
@@ -28,7 +28,6 @@ from kernels.reference.window import Window
 ELEMENTWISE = ("MUL", "RELU", "RELU6", "LOGISTIC", "TANH", "ELU", "LEAKY_RELU", "HARD_SWISH", "SOFTMAX")
 CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 UNSEEN = ("DENSIFY", "QUANTIZE", "DEQUANTIZE", *RENAMINGS)  # move no byte at run time, or stand at a float border
-TRIES = 100  # exchanges, where the emitter has 1600
 NOTHING, CONSTANT = -1, -2  # values: of a call without output, of a kernel
 
 
@@ -115,6 +114,18 @@ class Lowering:
 def estimate_arena(graph: Graph) -> int:
     """Bytes of the arena of a graph. It may be a part of a network: then what comes in and goes out beside its last
     result is in the arena throughout."""
+    nodes, source, size, sink = calls_of(graph)
+    return schedule(nodes, source, size, sink).plan.bytes if nodes else 0
+
+
+def arena_fits(graph: Graph, limit: float) -> bool:
+    """Whether that is within the limit, which may be known sooner."""
+    nodes, source, size, sink = calls_of(graph)
+    return fits(nodes, source, size, sink, limit) if nodes else limit >= 0
+
+
+def calls_of(graph: Graph) -> tuple[tuple[Node, ...], int, int, int]:
+    """The calls, the value that comes in, its bytes, and the value that goes out."""
     lowering = Lowering(graph)
     first, *others = graph.inputs
     for index in others:
@@ -126,5 +137,4 @@ def estimate_arena(graph: Graph) -> int:
     if len(outputs) > 1:
         lowering.nodes.append(Call("", outputs, NOTHING, 0))
         sink = NOTHING
-    nodes = tuple(lowering.nodes)
-    return schedule(nodes, first, lowering.size(first), sink, tries=TRIES).plan.bytes if nodes else 0
+    return tuple(lowering.nodes), first, lowering.size(first), sink

@@ -36,33 +36,39 @@ class Plan:
     bytes: int
 
 
-def plan_arena(nodes: Sequence[Node], source: int, source_bytes: int, sink: int, tries: int = TRIES) -> Plan:
-    """Offsets of every value but the network's output `sink`, which lies with the caller, and of each call's scratch.
-    `source` is the network's input, which lies in the arena too. `tries` bounds the random exchanges."""
-    buffers = _buffers(nodes, source, source_bytes, sink)
-    meetings = _meetings(nodes, buffers)
-    count = len(buffers)
-    orders = [
-        sorted(range(count), key=lambda i: (-buffers[i].bytes, i)),
-        sorted(range(count), key=lambda i: (-buffers[i].bytes, -i)),
-        list(range(count)),
-        list(range(count))[::-1],
-        sorted(range(count), key=lambda i: (buffers[i].first - buffers[i].last, -buffers[i].bytes)),
-    ]
-    bound = _lower_bound(nodes, buffers, meetings)
-    placed = [(_place(order, buffers, meetings), order) for order in orders]
-    (size, offsets), order = min(placed, key=lambda p: p[0][0])
-    rng = random.Random(0)
-    for _ in range(tries if count > 2 else 0):
-        if size <= bound:
-            break
-        changed = list(order)
-        i, j = rng.sample(range(count), 2)
-        changed.insert(i, changed.pop(j))
-        candidate = _place(changed, buffers, meetings)
-        if candidate[0] <= size:
-            (size, offsets), order = candidate, changed
-    return Plan({buffer.key: offset for buffer, offset in zip(buffers, offsets, strict=True)}, size)
+class Packing:
+    """What of `nodes`, called in this order, lives where: every value but the network's output `sink`, which lies with
+    the caller, and each call's scratch. `source` is the network's input, which lies in the arena too. No plan takes
+    less than `bound` bytes."""
+
+    def __init__(self, nodes: Sequence[Node], source: int, source_bytes: int, sink: int) -> None:
+        self.buffers = _buffers(nodes, source, source_bytes, sink)
+        self.forbidden = _forbidden(nodes, self.buffers)
+        self.bound = _lower_bound(nodes, self.buffers, self.forbidden)
+
+    def plan(self, enough: float = 0) -> Plan:
+        """The smallest plan that is found; the first of at most `enough` bytes."""
+        buffers, count = self.buffers, len(self.buffers)
+        orders = [
+            sorted(range(count), key=lambda i: (-buffers[i].bytes, i)),
+            sorted(range(count), key=lambda i: (-buffers[i].bytes, -i)),
+            list(range(count)),
+            list(range(count))[::-1],
+            sorted(range(count), key=lambda i: (buffers[i].first - buffers[i].last, -buffers[i].bytes)),
+        ]
+        placed = [(found, order) for order in orders if (found := _place(order, buffers, self.forbidden)) is not None]
+        (size, offsets), order = min(placed, key=lambda p: p[0][0])
+        rng = random.Random(0)
+        for _ in range(TRIES if count > 2 else 0):
+            if size <= max(self.bound, enough):
+                break
+            changed = list(order)
+            i, j = rng.sample(range(count), 2)
+            changed.insert(i, changed.pop(j))
+            candidate = _place(changed, buffers, self.forbidden, most=size)
+            if candidate is not None:
+                (size, offsets), order = candidate, changed
+        return Plan({buffer.key: offset for buffer, offset in zip(buffers, offsets, strict=True)}, size)
 
 
 def _buffers(nodes: Sequence[Node], source: int, source_bytes: int, sink: int) -> list[Buffer]:
@@ -83,65 +89,51 @@ def _buffers(nodes: Sequence[Node], source: int, source_bytes: int, sink: int) -
     return sorted(values + scratch, key=lambda b: (b.first, b.key))
 
 
-@dataclass(frozen=True, slots=True)
-class _Meeting:
-    """What two buffers that are alive together ask of each other: to be apart (least None), or that the input begins
-    at least `least` bytes behind the output. is_input: whether this side of the pair is the input."""
-
-    least: int | None
-    is_input: bool = False
-
-
-def _meetings(nodes: Sequence[Node], buffers: list[Buffer]) -> list[dict[int, _Meeting]]:
+def _forbidden(nodes: Sequence[Node], buffers: list[Buffer]) -> list[dict[int, tuple[int, int]]]:
+    """Of each buffer i and each j that is alive together with it, the offsets of i as seen from j that are forbidden:
+    those between these two, which are allowed themselves."""
     place = {buffer.key: i for i, buffer in enumerate(buffers)}
-    meetings: list[dict[int, _Meeting]] = [{} for _ in buffers]
+    forbidden: list[dict[int, tuple[int, int]]] = [{} for _ in buffers]
     for i, a in enumerate(buffers):
         for j in range(i):
             b = buffers[j]
-            if a.first <= b.last and b.first <= a.last:
-                meetings[i][j] = meetings[j][i] = _Meeting(None)
+            if a.first <= b.last and b.first <= a.last:  # they are apart
+                forbidden[i][j], forbidden[j][i] = (-a.bytes, b.bytes), (-b.bytes, a.bytes)
     for step, node in enumerate(nodes):
         output = place.get(("value", node.output))
         for value in node.inputs:
             source = place[("value", value)]
             distance = node.distance(value)
             if output is not None and distance is not None and buffers[source].last == step:
-                meetings[source][output] = _Meeting(distance, is_input=True)
-                meetings[output][source] = _Meeting(distance)
-    return meetings
+                # or the input begins at least `distance` behind the output
+                before, behind = buffers[source].bytes, buffers[output].bytes
+                forbidden[source][output] = (-before, min(behind, distance))
+                forbidden[output][source] = (max(-behind, -distance), before)
+    return forbidden
 
 
-def _place(order: Sequence[int], buffers: list[Buffer], meetings: list[dict[int, _Meeting]]) -> tuple[int, list[int]]:
-    """(bytes, offsets) of first fit in that order."""
+def _place(
+    order: Sequence[int], buffers: list[Buffer], forbidden: list[dict[int, tuple[int, int]]], most: int | None = None
+) -> tuple[int, list[int]] | None:
+    """(bytes, offsets) of first fit in that order; None where it takes more than `most` bytes."""
     offsets: dict[int, int] = {}
     size = 0
     for i in order:
-        mine = buffers[i].bytes
-        met = [(offsets[j], buffers[j].bytes, meeting) for j, meeting in meetings[i].items() if j in offsets]
-        candidates = {0}
-        for offset, theirs, meeting in met:
-            candidates.add(offset + theirs)
-            if meeting.least is not None:
-                candidates.add(offset + meeting.least if meeting.is_input else offset - meeting.least)
-        chosen = min(
-            at
-            for at in candidates
-            if at >= 0 and all(_allowed(at, mine, offset, theirs, m) for offset, theirs, m in met)
-        )
+        taken = [(offsets[j] + low, offsets[j] + high) for j, (low, high) in forbidden[i].items() if j in offsets]
+        taken.sort()
+        chosen = 0
+        for low, high in taken:
+            if chosen <= low:
+                break
+            chosen = max(chosen, high)
         offsets[i] = chosen
-        size = max(size, chosen + mine)
+        size = max(size, chosen + buffers[i].bytes)
+        if most is not None and size > most:
+            return None
     return size, [offsets[i] for i in range(len(buffers))]
 
 
-def _allowed(at: int, mine: int, offset: int, theirs: int, meeting: _Meeting) -> bool:
-    if at >= offset + theirs or offset >= at + mine:
-        return True
-    if meeting.least is None:
-        return False
-    return at - offset >= meeting.least if meeting.is_input else offset - at >= meeting.least
-
-
-def _lower_bound(nodes: Sequence[Node], buffers: list[Buffer], meetings: list[dict[int, _Meeting]]) -> int:
+def _lower_bound(nodes: Sequence[Node], buffers: list[Buffer], forbidden: list[dict[int, tuple[int, int]]]) -> int:
     """No placing is smaller: at each call, what is alive, less what the output can share with the inputs."""
     bound = max((b.bytes for b in buffers), default=0)
     for step, node in enumerate(nodes):
@@ -149,8 +141,8 @@ def _lower_bound(nodes: Sequence[Node], buffers: list[Buffer], meetings: list[di
         total = sum(buffers[i].bytes for i in alive)
         output = next((i for i in alive if buffers[i].key == ("value", node.output)), None)
         if output is not None:
-            for i, meeting in meetings[output].items():
-                if meeting.least is not None and buffers[i].last == step:
-                    total -= min(buffers[i].bytes, max(0, buffers[output].bytes - max(0, meeting.least)))
+            for i, (low, _) in forbidden[output].items():
+                if buffers[i].last == step:
+                    total -= min(buffers[i].bytes, buffers[output].bytes - max(0, -low))
         bound = max(bound, total)
     return bound

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from compiler.backend.targets.c.find_streams import find_streams
 from compiler.backend.targets.c.node import Node
-from compiler.backend.targets.c.plan_arena import TRIES, Plan, plan_arena
+from compiler.backend.targets.c.plan_arena import Packing, Plan
 
 
 @dataclass(frozen=True)
@@ -16,17 +16,31 @@ class Schedule:
     plan: Plan
 
 
-def schedule(
-    nodes: tuple[Node, ...], source: int, source_bytes: int, sink: int, *, fuse: bool = True, tries: int = TRIES
-) -> Schedule:
-    """Calls and their places in the arena. `tries`: see plan_arena."""
+def schedule(nodes: tuple[Node, ...], source: int, source_bytes: int, sink: int, *, fuse: bool = True) -> Schedule:
+    """Calls and their places in the arena: of the ways to call them, the first of those that take least."""
+    ways = ways_of(nodes, source, source_bytes, sink) if fuse else (nodes,)
+    packings = [Packing(way, source, source_bytes, sink) for way in ways]
+    best: tuple[int, int, Plan] | None = None
+    for bound, index in sorted((packing.bound, index) for index, packing in enumerate(packings)):
+        if best is None or (bound, index) < best[:2]:
+            plan = packings[index].plan()
+            best = min(best or (plan.bytes, index, plan), (plan.bytes, index, plan), key=lambda found: found[:2])
+    assert best is not None, "there is one way at least"
+    return Schedule(ways[best[1]], best[2])
+
+
+def fits(nodes: tuple[Node, ...], source: int, source_bytes: int, sink: int, limit: float) -> bool:
+    """Whether the plan of `schedule` is within the limit: in most cases a bound tells, or the first packing."""
+    packings = (Packing(way, source, source_bytes, sink) for way in ways_of(nodes, source, source_bytes, sink))
+    return any(packing.bound <= limit and packing.plan(enough=limit).bytes <= limit for packing in packings)
+
+
+def ways_of(nodes: tuple[Node, ...], source: int, source_bytes: int, sink: int) -> tuple[tuple[Node, ...], ...]:
+    """The calls as they come, those that can wait later, and both with streams."""
     ways = [nodes]
-    if fuse:
-        for order in dict.fromkeys((nodes, late(nodes, source, source_bytes))):
-            ways += [order, *find_streams(order, source, source_bytes, sink)]
-    packed = {way: plan_arena(way, source, source_bytes, sink, tries) for way in dict.fromkeys(ways)}
-    plans = [Schedule(way, plan) for way, plan in packed.items()]
-    return min(plans, key=lambda s: s.plan.bytes)
+    for order in dict.fromkeys((nodes, late(nodes, source, source_bytes))):
+        ways += [order, *find_streams(order, source, source_bytes, sink)]
+    return tuple(dict.fromkeys(ways))
 
 
 def late(nodes: tuple[Node, ...], source: int, source_bytes: int) -> tuple[Node, ...]:
