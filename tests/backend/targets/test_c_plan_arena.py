@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import random
+from collections.abc import Iterable, Iterator
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compiler.backend.targets.c.ctext import Code
 from compiler.backend.targets.c.node import Node
 from compiler.backend.targets.c.plan_arena import Packing
+from compiler.backend.targets.c.schedule import fits, schedule, ways_of
 
 
 class Call(Node):
@@ -81,6 +85,52 @@ def test_a_plan_that_is_enough_is_found_sooner(calls: list[Call], source_bytes: 
     least, found = packing.plan().bytes, packing.plan(enough=enough).bytes
     assert packing.bound <= least <= found
     assert found == least or found <= enough
+
+
+def chain(seed: int) -> tuple[list[Call], int]:
+    """Some calls, each of which reads one or two of the three values before it."""
+    rng = random.Random(seed)
+    calls = []
+    for step in range(5):
+        inputs = tuple(rng.sample(range(max(0, step - 2), step + 1), min(step + 1, rng.choice([1, 2]))))
+        calls.append(Call(inputs, step + 1, rng.randint(10, 100), rng.choice([0, 17]), rng.choice([None, -10, 0, 30])))
+    return calls, rng.randint(10, 100)
+
+
+def first_fit(packing: Packing, order: Iterable[int]) -> int:
+    """Bytes, every offset tried in turn."""
+    offsets: dict[int, int] = {}
+    for i in order:
+        met = [(offsets[j], *between) for j, between in packing.forbidden[i].items() if j in offsets]
+        offsets[i] = next(
+            at for at in itertools.count() if not any(low < at - other < high for other, low, high in met)
+        )
+    return max(offset + packing.buffers[i].bytes for i, offset in offsets.items())
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_no_order_packs_better(seed: int) -> None:
+    calls, source_bytes = chain(seed)
+    packing = Packing(calls, 0, source_bytes, 5)
+    count = len(packing.buffers)
+    assert count > 4
+    orders = itertools.permutations(range(count)) if count < 7 else sampled(count, seed)
+    assert packing.plan().bytes <= min(first_fit(packing, order) for order in orders)
+
+
+def sampled(count: int, seed: int) -> Iterator[list[int]]:
+    rng = random.Random(seed)
+    yield from (rng.sample(range(count), count) for _ in range(600))
+
+
+@given(calls=programs(), source_bytes=st.integers(1, 100), limit=st.integers(1, 400))
+@settings(max_examples=100, deadline=None)
+def test_the_schedule_is_the_smallest_of_all_ways(calls: list[Call], source_bytes: int, limit: int) -> None:
+    ends = (0, source_bytes, calls[-1].output)
+    least = min(Packing(way, *ends).plan().bytes for way in ways_of(tuple(calls), *ends))
+    assert schedule(tuple(calls), *ends).plan.bytes == least
+    for asked in (limit, least, least - 1):
+        assert fits(tuple(calls), *ends, asked) is (least <= asked)
 
 
 def test_an_elementwise_chain_needs_one_buffer() -> None:
