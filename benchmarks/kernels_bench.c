@@ -9,8 +9,9 @@
 
 #define MOST_VALUES 65536
 #define MOST_CHANNELS 256
+#define MOST_SCRATCH (9 * 64 * CONV2D_PLANAR_POSITIONS)
 
-static int8_t input[MOST_VALUES], output[MOST_VALUES], weights[MOST_VALUES];
+static int8_t input[MOST_VALUES], output[MOST_VALUES], weights[MOST_VALUES], scratch[MOST_SCRATCH];
 static uint8_t bitmap[MOST_VALUES / 8 + 3];
 static int16_t bias[MOST_CHANNELS];
 static uint16_t factors[MOST_CHANNELS];
@@ -46,7 +47,7 @@ static void measure(const char *name, conv2d_row_s8 *row, int side, int channels
         bitmap[i] = i ? 8 : 0xF0; /* 16 values of eight states each: any bits are weights */
     }
     count_start();
-    conv2d_rows_s8(&conv, input, output);
+    conv2d_rows_s8(&conv, input, scratch, output);
     printf("%s %d %d %d %d %u %lu\n", name, side, channels, k, percent, products, (unsigned long)count_stop());
 }
 
@@ -66,6 +67,7 @@ int main(void)
         measure("coded", conv2d_coded_s8, side, channels, 3, 100);
         for (int percent = 50; percent >= 5; percent = percent > 25 ? 25 : percent > 10 ? 10 : percent - 5) {
             measure("bitmap", conv2d_sparse_bitmap_s8, side, channels, 3, percent);
+            measure("planar", conv2d_sparse_planar_s8, side, channels, 3, percent);
             measure("block4x4", conv2d_sparse_block_s8, side, channels, 3, percent);
         }
     }

@@ -2,8 +2,9 @@
 #include "dot_s8.h"
 
 /* Two positions against two output channels at a time; at an odd end the pair is one and the same, stored twice. */
-void conv2d_1x1_s8(const conv2d_params *conv, const int8_t *const *rows, int8_t *out)
+void conv2d_1x1_s8(const conv2d_params *conv, const int8_t *const *rows, int8_t *scratch, int8_t *out)
 {
+    (void)scratch;
     const int32_t c_in = conv->c_in, c_out = conv->c_out, w_out = conv->w_out;
     const int32_t step = conv->stride_w * c_in;
 

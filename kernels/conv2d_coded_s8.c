@@ -133,8 +133,9 @@ static void add_slice(const conv2d_params *conv, const int8_t *row, int32_t x, i
  * Two output channels at a time, whose codes alternate: a slice of their weights is decoded onto the stack and meets
  * all positions of a group, so that decoding is shared by GROUP positions and multiplying is that of dense kernels.
  */
-void conv2d_coded_s8(const conv2d_params *conv, const int8_t *const *rows, int8_t *out)
+void conv2d_coded_s8(const conv2d_params *conv, const int8_t *const *rows, int8_t *scratch, int8_t *out)
 {
+    (void)scratch;
     const int32_t c_in = conv->c_in, c_out = conv->c_out, w_out = conv->w_out, k_w = conv->k_w;
     /* Window columns that lie side by side are one run, if a slice holds them. */
     const int32_t most_taps = conv->dilation_w == 1 && c_in <= SLICE ? SLICE / c_in : 1;

@@ -53,8 +53,9 @@ static void add_full_windows(const conv2d_params *conv, const int8_t *const *row
  * Two positions against two output channels where both windows lie inside the map from left to right, else one
  * position against two. At an odd number of channels the last pair is one and the same, stored twice.
  */
-void conv2d_dense_s8(const conv2d_params *conv, const int8_t *const *rows, int8_t *out)
+void conv2d_dense_s8(const conv2d_params *conv, const int8_t *const *rows, int8_t *scratch, int8_t *out)
 {
+    (void)scratch;
     const int32_t c_out = conv->c_out, w_in = conv->w_in, w_out = conv->w_out;
     const int32_t stride = conv->stride_w, dilation = conv->dilation_w;
     const int32_t size = conv->k_h * conv->k_w * conv->c_in;

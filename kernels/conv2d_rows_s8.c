@@ -2,7 +2,7 @@
 
 #include <stddef.h>
 
-void conv2d_rows_s8(const conv2d_params *conv, const int8_t *input, int8_t *output)
+void conv2d_rows_s8(const conv2d_params *conv, const int8_t *input, int8_t *scratch, int8_t *output)
 {
     const int8_t *rows[KERNELS_MAX_ROWS];
     const int32_t row_in = conv->w_in * conv->c_in;
@@ -14,7 +14,7 @@ void conv2d_rows_s8(const conv2d_params *conv, const int8_t *input, int8_t *outp
             rows[i] = y >= 0 && y < conv->h_in ? input + y * row_in : NULL;
             y += conv->dilation_h;
         }
-        conv->row(conv, rows, output);
+        conv->row(conv, rows, scratch, output);
         output += row_out;
     }
 }

@@ -115,8 +115,9 @@ static const int8_t *add_partial_tap(const uint8_t *bitmap, int32_t bytes, const
 static int32_t ceil_div(int32_t a, int32_t b) { return a > 0 ? (a + b - 1) / b : 0; }
 
 /* Four positions at a time; where a row is long enough the last four are moved back into it. */
-void conv2d_sparse_bitmap_s8(const conv2d_params *conv, const int8_t *const *rows, int8_t *out)
+void conv2d_sparse_bitmap_s8(const conv2d_params *conv, const int8_t *const *rows, int8_t *scratch, int8_t *out)
 {
+    (void)scratch;
     const int32_t c_in = conv->c_in, c_out = conv->c_out, w_in = conv->w_in, w_out = conv->w_out;
     const int32_t k_h = conv->k_h, k_w = conv->k_w, dilation = conv->dilation_w, stride = conv->stride_w;
     const int32_t tap_bytes = (c_in + 7) / 8, step = stride * c_in;

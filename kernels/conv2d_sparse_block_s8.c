@@ -135,8 +135,9 @@ static const int8_t *add_quads(const uint8_t *bitmap, int32_t channels, const in
  * Two positions against four output channels of a row of blocks where blocks are 4 values wide, else against two; at an
  * odd end a pair is one and the same.
  */
-void conv2d_sparse_block_s8(const conv2d_params *conv, const int8_t *const *rows, int8_t *out)
+void conv2d_sparse_block_s8(const conv2d_params *conv, const int8_t *const *rows, int8_t *scratch, int8_t *out)
 {
+    (void)scratch;
     const int32_t c_in = conv->c_in, c_out = conv->c_out, w_in = conv->w_in, w_out = conv->w_out;
     const int32_t k_w = conv->k_w, b_in = conv->b_in, b_out = conv->b_out, dilation = conv->dilation_w;
     const int32_t tap_bytes = ((c_in + b_in - 1) / b_in + 7) / 8;

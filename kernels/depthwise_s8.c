@@ -87,8 +87,9 @@ static int32_t ceil_div(int32_t a, int32_t b) { return a > 0 ? (a + b - 1) / b :
  * A run of channels at a time, whose biases and factors are unpacked once a row; of each position only what lies inside
  * the map; four channels side by side where each has one kernel.
  */
-void depthwise_s8(const conv2d_params *conv, const int8_t *const *rows, int8_t *out)
+void depthwise_s8(const conv2d_params *conv, const int8_t *const *rows, int8_t *scratch, int8_t *out)
 {
+    (void)scratch;
     const int32_t c_in = conv->c_in, c_out = conv->c_out, w_in = conv->w_in, k_w = conv->k_w;
     const int32_t dilation = conv->dilation_w, zero_in = conv->zero_in;
     const int32_t kernels = c_out / c_in; /* for each channel */

@@ -27,6 +27,7 @@
 #include <stdint.h>
 
 #define KERNELS_MAX_ROWS 32 /* tallest window: row pointers live on the stack */
+#define CONV2D_PLANAR_POSITIONS 8 /* output positions of conv2d_sparse_planar_s8 that share the decoding of a weight */
 #define KERNELS_MAX_BLOCK 16 /* longest side of a block of conv2d_sparse_block_s8 */
 
 /* One convolution. Geometry in positions; padding at the bottom and right follows from h_out and w_out. */
@@ -35,15 +36,16 @@ typedef struct conv2d_params conv2d_params;
 /*
  * Computes one output row.
  *
- * rows  k_h pointers; rows[i] is the input row that window row i covers, int8[w_in * c_in], or NULL outside the map.
- * out   int8[w_out * c_out].
+ * rows     k_h pointers; rows[i] is the input row that window row i covers, int8[w_in * c_in], or NULL outside the map.
+ * scratch  of conv2d_sparse_planar_s8 alone, which says how much; others never touch it.
+ * out      int8[w_out * c_out].
  */
-typedef void conv2d_row_s8(const conv2d_params *conv, const int8_t *const *rows, int8_t *out);
+typedef void conv2d_row_s8(const conv2d_params *conv, const int8_t *const *rows, int8_t *scratch, int8_t *out);
 
 struct conv2d_params {
     conv2d_row_s8 *row; /* the kernel below that understands `weights` */
     const int8_t *weights;
-    const uint8_t *bitmap; /* of the two sparse formats; of conv2d_coded_s8 the shares of its values */
+    const uint8_t *bitmap; /* of the sparse formats; of conv2d_coded_s8 the shares of its values */
     const void *bias; /* of bias_bytes each: bias[o] - zero_in * sum of channel o's weights; depthwise_s8: bias[o] */
     const void *factors; /* of factor_bytes each, or NULL; a factor is multiplier * 2^(shift - 31) */
     uint32_t factor_high, factor_low; /* factor_bytes 0: the multiplier, in [2^30, 2^31) or 0; 1, 2: what codes multiply */
@@ -75,21 +77,24 @@ struct conv2d_params {
  *                          significant bit first: bit c says that weight c is kept; weights int8[kept], the kept ones
  *                          in the order of their bits. Never expanded: about one byte a kept weight and one bit a
  *                          position, in flash.
+ * conv2d_sparse_planar_s8  the same format, for fewer instructions: the windows of eight output positions are laid side by
+ *                          side in scratch, int8[k_h * k_w * 8 * ceil(c_in / 8) * CONV2D_PLANAR_POSITIONS].
  * conv2d_sparse_block_s8   the same with a bit for each block of b_out x b_in channels at one window position:
  *                          bitmap uint8[ceil(c_out / b_out)][k_h][k_w][ceil(ceil(c_in / b_in) / 8)], weights
  *                          int8[height][width] for each kept block, where height = b_out and width = b_in but at the
  *                          last channels. b_in and b_out are at most KERNELS_MAX_BLOCK.
  */
 conv2d_row_s8 conv2d_dense_s8, conv2d_1x1_s8, depthwise_s8, conv2d_coded_s8,
-    conv2d_sparse_bitmap_s8, conv2d_sparse_block_s8;
+    conv2d_sparse_bitmap_s8, conv2d_sparse_planar_s8, conv2d_sparse_block_s8;
 
 /*
  * Runs a row kernel over a whole map.
  *
- * input   int8[h_in * w_in * c_in]
- * output  int8[h_out * w_out * c_out]
+ * input    int8[h_in * w_in * c_in]
+ * scratch  what the row kernel asks for
+ * output   int8[h_out * w_out * c_out]
  */
-void conv2d_rows_s8(const conv2d_params *conv, const int8_t *input, int8_t *output);
+void conv2d_rows_s8(const conv2d_params *conv, const int8_t *input, int8_t *scratch, int8_t *output);
 
 typedef struct {
     int32_t multiplier_a, multiplier_b, multiplier_out; /* in [2^30, 2^31), or 0 */
@@ -138,11 +143,13 @@ typedef struct {
  * What the compiler makes of one layer is such a stream: first, core and last of a chain, the sparse branch beside it,
  * and their sum; so are a residual block and a run of separable convolutions.
  *
- * input    int8[height * row_bytes]
- * scratch  the rings: as many rows of each stage as kernels/reference/stream.py says
- * output   int8[height * row_bytes] of the last stage, int8[c] of an average
+ * input        int8[height * row_bytes]
+ * scratch      the rings: as many rows of each stage as kernels/reference/stream.py says
+ * row_scratch  what the row kernel that asks for most asks for
+ * output       int8[height * row_bytes] of the last stage, int8[c] of an average
  */
-void stream_rows_s8(const stream_params *stream, const int8_t *input, int8_t *scratch, int8_t *output);
+void stream_rows_s8(
+    const stream_params *stream, const int8_t *input, int8_t *scratch, int8_t *row_scratch, int8_t *output);
 
 typedef struct {
     const int8_t *weights; /* int8[c_out][c_in] */

@@ -66,7 +66,8 @@ static void average_row(const pool_params *pool, int32_t y, const int8_t *row, i
     }
 }
 
-void stream_rows_s8(const stream_params *stream, const int8_t *input, int8_t *scratch, int8_t *output)
+void stream_rows_s8(
+    const stream_params *stream, const int8_t *input, int8_t *scratch, int8_t *row_scratch, int8_t *output)
 {
     const int8_t *rows[KERNELS_MAX_ROWS];
     uint16_t done[STREAM_MAX_STAGES] = {0};
@@ -93,6 +94,6 @@ void stream_rows_s8(const stream_params *stream, const int8_t *input, int8_t *sc
         for (int32_t i = 0; i < conv->k_h; i++, y_in += conv->dilation_h) {
             rows[i] = y_in >= 0 && y_in < conv->h_in ? row_of(stream, stage->from, y_in, input, scratch) : NULL;
         }
-        conv->row(conv, rows, out);
+        conv->row(conv, rows, row_scratch, out);
     }
 }

@@ -11,6 +11,7 @@ from ai_edge_litert import schema_py_generated as schema
 from hypothesis import strategies as st
 
 from compiler.backend.shorten_scales import rounded
+from compiler.backend.targets.c.operators.conv import PLANAR_POSITIONS
 from kernels.reference.bitmap import pack_bitmap
 from kernels.reference.block import pack_block
 from kernels.reference.channel_constants import Factors, pack_bias, pack_factors
@@ -106,7 +107,7 @@ class ConvCase:
         weights, bitmap = self.weights, np.zeros(0, np.uint8)
         if kernel == "conv2d_coded_s8":
             bitmap, weights = pack_coded(self.weights)
-        if kernel == "conv2d_sparse_bitmap_s8":
+        if kernel in ("conv2d_sparse_bitmap_s8", "conv2d_sparse_planar_s8"):
             bitmap, weights = pack_bitmap(self.weights)
         if kernel == "conv2d_sparse_block_s8":
             assert block is not None
@@ -146,6 +147,11 @@ class ConvCase:
             min=self.activation[0],
             max=self.activation[1],
         )
+
+
+def scratch_of(case: ConvCase) -> np.ndarray:
+    """What any row kernel may ask for, and not a byte more."""
+    return np.zeros(math.prod(case.window.kernel) * 8 * math.ceil(case.x.shape[2] / 8) * PLANAR_POSITIONS, np.int8)
 
 
 def window_of(padding: str, kernel: int, size: int, stride: int, dilation: int) -> tuple[int, int]:

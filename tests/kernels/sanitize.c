@@ -131,7 +131,7 @@ static conv2d_params random_conv(conv2d_row_s8 *row, int32_t h, int32_t w, int32
         conv.weights = codes(kept, &conv.bitmap);
         return conv;
     }
-    if (row == conv2d_sparse_bitmap_s8 || row == conv2d_sparse_block_s8) {
+    if (row == conv2d_sparse_bitmap_s8 || row == conv2d_sparse_planar_s8 || row == conv2d_sparse_block_s8) {
         const int32_t blocked = row == conv2d_sparse_block_s8;
         const int32_t high = blocked ? b_out : 1, wide = blocked ? b_in : 1;
         const int32_t across = (c + wide - 1) / wide, bytes = (across + 7) / 8;
@@ -162,6 +162,13 @@ static void free_conv(const conv2d_params *conv)
     free((void *)conv->factors);
 }
 
+/* Scratch of a row kernel. */
+static int32_t planar_bytes(conv2d_row_s8 *row, const conv2d_params *conv)
+{
+    const int32_t weights = conv->k_h * conv->k_w * ((conv->c_in + 7) / 8 * 8);
+    return row == conv2d_sparse_planar_s8 ? weights * CONV2D_PLANAR_POSITIONS : 1;
+}
+
 static void try_conv(conv2d_row_s8 *row)
 {
     const int32_t point = row == conv2d_1x1_s8;
@@ -176,7 +183,9 @@ static void try_conv(conv2d_row_s8 *row)
         row, h, w, c, c_out, k_h, k_w, stride_h, stride_w, dilation, pad_top, pad_left, h_out, w_out);
     int8_t *input = values(h * w * c), *output = values(h_out * w_out * c_out);
 
-    conv2d_rows_s8(&conv, input, output);
+    int8_t *scratch = values(planar_bytes(row, &conv));
+    conv2d_rows_s8(&conv, input, scratch, output);
+    free(scratch);
     free(input);
     free(output);
     free_conv(&conv);
@@ -192,8 +201,9 @@ static void try_stream(void)
     const conv2d_params core = random_conv(
         conv2d_dense_s8, h, w, c_core, r_out, k_h, k_w, stride, stride, 1, pad_top, pad_left, h_out, w_out);
     const conv2d_params last = random_conv(conv2d_1x1_s8, h_out, w_out, r_out, c_out, 1, 1, 1, 1, 1, 0, 0, h_out, w_out);
+    conv2d_row_s8 *const kernel = pick(0, 1) ? conv2d_sparse_bitmap_s8 : conv2d_sparse_planar_s8;
     const conv2d_params sparse = random_conv(
-        conv2d_sparse_bitmap_s8, h, w, c, c_out, k_h, k_w, stride, stride, 1, pad_top, pad_left, h_out, w_out);
+        kernel, h, w, c, c_out, k_h, k_w, stride, stride, 1, pad_top, pad_left, h_out, w_out);
     const add_params sum = {.multiplier_a = 1 << 30, .multiplier_b = 1 << 30, .multiplier_out = 1 << 30,
         .shift_out = -15, .min = -128, .max = 127};
     const int32_t core_from = with_first ? 1 : 0, rows = k_h < h ? k_h : h;
@@ -214,7 +224,9 @@ static void try_stream(void)
     int8_t *input = values(h * w * c), *output = values(h_out * w_out * c_out);
     int8_t *scratch = values((int32_t)(ring + row_core + 2 * row_out));
 
-    stream_rows_s8(&stream, input, scratch, output);
+    int8_t *row_scratch = values(planar_bytes(kernel, &sparse));
+    stream_rows_s8(&stream, input, scratch, row_scratch, output);
+    free(row_scratch);
     free(input);
     free(output);
     free(scratch);
@@ -288,7 +300,7 @@ int main(void)
 {
     conv2d_row_s8 *const rows[] = {
         conv2d_dense_s8, conv2d_1x1_s8, depthwise_s8, conv2d_coded_s8, conv2d_sparse_bitmap_s8,
-        conv2d_sparse_block_s8};
+        conv2d_sparse_planar_s8, conv2d_sparse_block_s8};
 
     for (int32_t i = 0; i < 300; i++) {
         for (size_t row = 0; row < sizeof rows / sizeof *rows; row++) {

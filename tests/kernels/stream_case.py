@@ -22,9 +22,15 @@ from kernels.reference.stream import streamed
 from kernels.reference.window import Window
 from tests.kernels.clib import Add, Kept, StreamParams, StreamStage
 from tests.kernels.clib import Pool as pool_struct
-from tests.kernels.conv_case import ConvCase, random_scales, window_of
+from tests.kernels.conv_case import ConvCase, random_scales, scratch_of, window_of
 
-KERNELS = ("conv2d_dense_s8", "conv2d_coded_s8", "conv2d_sparse_bitmap_s8", "conv2d_sparse_block_s8")
+KERNELS = (
+    "conv2d_dense_s8",
+    "conv2d_coded_s8",
+    "conv2d_sparse_bitmap_s8",
+    "conv2d_sparse_planar_s8",
+    "conv2d_sparse_block_s8",
+)
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,10 @@ class StreamCase:
                     add_operator.Add("sum", sources, index + 1, size, stage.factors, zeros, (-128, 127), {})  # type: ignore[arg-type]
                 )
         return stream(nodes, 0)
+
+    def gap(self) -> np.ndarray:
+        """What any of the row kernels may ask for, and not a byte more."""
+        return max((scratch_of(stage) for stage, *_ in self.stages if isinstance(stage, ConvCase)), key=len)
 
     def struct(self, library: ctypes.CDLL, kept: Kept) -> StreamParams:
         """The C struct, rings where the node has them; `kept` owns the arrays that it points to."""

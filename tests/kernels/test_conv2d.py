@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.kernels.clib import Kept, buffer
-from tests.kernels.conv_case import ConvCase, conv_cases
+from tests.kernels.conv_case import ConvCase, conv_cases, scratch_of
 from tests.kernels.litert import run
 
 BLOCKS = [(4, 4), (2, 8), (1, 3), (16, 1), (1, 16), (3, 5)]
@@ -20,7 +20,8 @@ BLOCKS = [(4, 4), (2, 8), (1, 3), (16, 1), (1, 16), (3, 5)]
 def by_c(c: ctypes.CDLL, case: ConvCase, kernel: str, block: tuple[int, int] | None = None) -> np.ndarray:
     kept = Kept()
     out = np.zeros((*case.window.out, case.c_out), np.int8)
-    c.conv2d_rows_s8(ctypes.byref(case.struct(c, kernel, kept, block)), buffer(case.x), buffer(out))
+    struct, scratch = case.struct(c, kernel, kept, block), scratch_of(case)
+    c.conv2d_rows_s8(ctypes.byref(struct), buffer(case.x), buffer(scratch), buffer(out))
     return out
 
 
@@ -70,11 +71,12 @@ def test_coded_kernel_agrees(c: ctypes.CDLL) -> None:
 
 
 @pytest.mark.parametrize("density", [0.0, 0.05, 0.3, 1.0])
-def test_bitmap_kernel_agrees(c: ctypes.CDLL, density: float) -> None:
+def test_bitmap_kernels_agree(c: ctypes.CDLL, density: float) -> None:
     @settings(max_examples=50, deadline=None)
     @given(case=conv_cases(density=density))
     def check(case: ConvCase) -> None:
         assert np.array_equal(by_c(c, case, "conv2d_sparse_bitmap_s8"), case.expected())
+        assert np.array_equal(by_c(c, case, "conv2d_sparse_planar_s8"), case.expected())
 
     check()
 

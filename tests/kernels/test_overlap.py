@@ -11,7 +11,7 @@ from hypothesis import given, settings
 
 from compiler.backend.targets.c.overlap import row_distance
 from tests.kernels.clib import Kept, Pool, buffer
-from tests.kernels.conv_case import ConvCase, conv_cases
+from tests.kernels.conv_case import ConvCase, conv_cases, scratch_of
 from tests.kernels.stream_case import StreamCase, conv_node, stream_cases
 
 
@@ -32,6 +32,7 @@ def overlapped(x: np.ndarray, out_bytes: int, distance: int) -> tuple[np.ndarray
         ("depthwise_s8", {"depthwise": True}),
         ("conv2d_coded_s8", {"four_bits": True}),
         ("conv2d_sparse_bitmap_s8", {"density": 0.3}),
+        ("conv2d_sparse_planar_s8", {"density": 0.3}),
         ("conv2d_sparse_block_s8", {"density": 0.3}),
     ],
 )
@@ -47,10 +48,10 @@ def test_output_may_run_into_the_input_up_to_the_distance(
         distance = node.distance(0)
         assert distance is not None
         kept = Kept()
-        struct = case.struct(c, kernel, kept, (4, 2))
+        struct, gap = case.struct(c, kernel, kept, (4, 2)), scratch_of(case)
         for nearer in (0, node.row_in):
             inside, out = overlapped(case.x, node.output_bytes, distance - nearer)
-            c.conv2d_rows_s8(ctypes.byref(struct), buffer(inside), buffer(out))
+            c.conv2d_rows_s8(ctypes.byref(struct), buffer(inside), buffer(gap), buffer(out))
             equal = np.array_equal(out.reshape(case.expected().shape), case.expected())
             assert equal or nearer
             broken_nearer.append(bool(nearer) and not equal)
@@ -105,12 +106,12 @@ def test_streams_may_run_into_their_input(c: ctypes.CDLL) -> None:
         distance = node.distance(0)
         assert distance is not None
         kept = Kept()
-        params = case.struct(c, kept)
+        params, gap = case.struct(c, kept), case.gap()
         scratch = np.zeros(max(1, node.scratch_bytes), np.int8)
         expected = case.expected().ravel()
         for nearer in (0, max(node.row_in, node.row_bytes(len(case.stages) - 1))):
             inside, out = overlapped(case.x, node.output_bytes, distance - nearer)
-            c.stream_rows_s8(ctypes.byref(params), buffer(inside), buffer(scratch), buffer(out))
+            c.stream_rows_s8(ctypes.byref(params), buffer(inside), buffer(scratch), buffer(gap), buffer(out))
             equal = np.array_equal(out, expected)
             assert equal or nearer
             broken_nearer.append(bool(nearer) and not equal)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 
 from tests.kernels.clib import COMPILER, Kept, buffer, compile_library
-from tests.kernels.conv_case import ConvCase, conv_cases
+from tests.kernels.conv_case import ConvCase, conv_cases, scratch_of
 
 X86 = platform.machine() in ("x86_64", "AMD64")
 
@@ -32,7 +32,8 @@ def test_same_bytes(c: ctypes.CDLL, simd: ctypes.CDLL, kernel: str) -> None:
             kept = Kept()
             out = np.zeros((*case.window.out, case.c_out), np.int8)
             struct = case.struct(library, kernel, kept, (8, 2))
-            library.conv2d_rows_s8(ctypes.byref(struct), buffer(case.x), buffer(out))
+            scratch = scratch_of(case)
+            library.conv2d_rows_s8(ctypes.byref(struct), buffer(case.x), buffer(scratch), buffer(out))
             outputs.append(out)
         assert np.array_equal(*outputs)
 

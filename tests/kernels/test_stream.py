@@ -16,12 +16,12 @@ GUARD = 64
 
 def by_c(c: ctypes.CDLL, case: StreamCase) -> np.ndarray:
     kept, node = Kept(), case.node()
-    params = case.struct(c, kept)
+    params, gap = case.struct(c, kept), case.gap()
     scratch = np.full(node.scratch_bytes + 2 * GUARD, 99, np.int8)
     expected = case.expected()
     out = np.zeros_like(expected)
     inside = ctypes.c_void_p(scratch.ctypes.data + GUARD)
-    c.stream_rows_s8(ctypes.byref(params), buffer(case.x), inside, buffer(out))
+    c.stream_rows_s8(ctypes.byref(params), buffer(case.x), inside, buffer(gap), buffer(out))
     assert (scratch[:GUARD] == 99).all()
     assert (scratch[-GUARD:] == 99).all()
     return out
@@ -47,11 +47,11 @@ def test_rings_are_no_larger_than_needed(c: ctypes.CDLL) -> None:
         expected = case.expected()
         for index, rows in enumerate(node.walk.rings):
             if rows > 1:
-                params = case.struct(c, kept)
+                params, gap = case.struct(c, kept), case.gap()
                 params.stages[index].ring_rows -= 1
                 out = np.zeros_like(expected)
                 scratch = np.zeros(node.scratch_bytes, np.int8)
-                c.stream_rows_s8(ctypes.byref(params), buffer(case.x), buffer(scratch), buffer(out))
+                c.stream_rows_s8(ctypes.byref(params), buffer(case.x), buffer(scratch), buffer(gap), buffer(out))
                 spoilt.append(not np.array_equal(out, expected))
 
     check()

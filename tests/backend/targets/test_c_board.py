@@ -24,6 +24,7 @@ def network() -> bytes:
     y = net.conv(net.conv(net.conv(x, 4), 5, (3, 3)), 8)
     x = net.add(y, net.conv(x, 8, (3, 3), density=0.2), relu=True)
     x = net.conv(x, 8, (3, 3), (2, 2), depthwise=True, relu=True)
+    x = net.conv(x, 8, (3, 1), density=0.2)  # where the arena has a gap
     x = net.conv(x, 12, (1, 1), density=0.3, block=(4, 4))
     pooled = net.pool(x, x.shape[1:3], (1, 1))
     return net.tflite(net.softmax(net.dense(net.reshape(pooled, (1, 12)), 10)))
@@ -39,6 +40,7 @@ CARRIED = Path(__file__).resolve().parents[3] / "models" / "digits.keras"
 def test_a_board_computes_what_litert_does(tmp_path: Path, name: str, options: tuple[str, ...]) -> None:
     tflite = network()
     emitted = emit(tflite, tmp_path / "net")
+    assert {f"conv2d_sparse_{kind}_s8.c" for kind in ("bitmap", "planar", "block")} <= set(emitted.files)
     inputs = np.random.default_rng(0).integers(-128, 128, (2, 10 * 9 * 3)).astype(np.int8)
     expected = np.stack([run(tflite, x).ravel() for x in inputs])
     first = run_on_board(tmp_path / "net", inputs, BOARDS[name], tmp_path / "board", options)

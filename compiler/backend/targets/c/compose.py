@@ -1,6 +1,7 @@
 """An int8 .tflite as the texts of a folder of C99 that runs it without an interpreter.
 
-    read the graph · one call for each operator · fold pads · store weights · find streams, plan the arena · write
+    read the graph · one call for each operator · fold pads · store weights · find streams, plan the arena ·
+    use its gaps · write
 
 Everything is checked before the first line is written; what comes out equals LiteRT's reference kernels bit for bit.
 """
@@ -23,6 +24,7 @@ from compiler.backend.targets.c.operators.stream import Stream
 from compiler.backend.targets.c.render import cmake, main, render
 from compiler.backend.targets.c.schedule import schedule
 from compiler.backend.targets.c.share_constants import distinct
+from compiler.backend.targets.c.use_gaps import use_gaps
 from compiler.errors import BadInput
 from kernels import SOURCES
 
@@ -76,6 +78,7 @@ def compose(
     nodes = fold_pads(nodes, sink)
     nodes = choose_storage(nodes, most_kept)
     scheduled = schedule(nodes, graph.input.index, graph.input.size, sink, fuse=fuse)
+    scheduled = use_gaps(scheduled, graph.input.index, graph.input.size, sink)
     rendered = render(name, scheduled.nodes, scheduled.plan, ends, graph.input.index, sink)
     kernels = _with_includes([f"{kernel}.c" for kernel in rendered.kernels])
     texts = {**rendered.texts, **kernels, "main.c": main(name)}

@@ -30,6 +30,11 @@ class Node(ABC):
         return 0
 
     @property
+    def gap_bytes(self) -> int:
+        """Bytes that its kernels lay out where the arena has a gap (see `use_gaps`)."""
+        return 0
+
+    @property
     def weight_arrays(self) -> tuple[np.ndarray, ...]:
         """Kernels as they are stored, biases and other constant operands."""
         return ()

@@ -34,6 +34,7 @@ def render(
         places = {f"in{i}": _pointer(plan, value, sink) for i, value in enumerate(node.inputs)}
         places["out"] = _pointer(plan, node.output, sink)
         places["scratch"] = f"arena + {plan.offsets[('scratch', step)]}" if node.scratch_bytes else "arena"
+        places["gap"] = f"arena + {plan.offsets[('gap', step)]}" if node.gap_bytes else "arena"
         definitions.append(f"/* {comment(node.name)} */\n{code.definitions}")
         calls.append(f"    {code.call.format(**places)}\n")
         kernels += code.kernels

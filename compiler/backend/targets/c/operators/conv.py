@@ -20,6 +20,7 @@ from kernels.reference.conv2d import fold_bias
 from kernels.reference.window import Window
 
 MOST_WINDOW_ROWS = 32  # KERNELS_MAX_ROWS
+PLANAR_POSITIONS = 8  # CONV2D_PLANAR_POSITIONS
 PARAMS_BYTES = 60  # sizeof(conv2d_params) where pointers have 4 bytes
 
 
@@ -71,6 +72,16 @@ class Conv(Node):
         return self.window.out[0] * self.row_out
 
     @property
+    def planar_bytes(self) -> int:
+        """What conv2d_sparse_planar_s8 lays out."""
+        k_h, k_w = self.window.kernel
+        return k_h * k_w * 8 * math.ceil(self.shape_in[2] / 8) * PLANAR_POSITIONS
+
+    @property
+    def gap_bytes(self) -> int:
+        return self.planar_bytes if self.packed.kernel == "conv2d_sparse_planar_s8" else 0
+
+    @property
     def weight_arrays(self) -> tuple[np.ndarray, ...]:
         return *self.packed.arrays.values(), pack_bias(self.stored_bias)[0]
 
@@ -93,7 +104,10 @@ class Conv(Node):
     def code(self, prefix: str) -> Code:
         definitions, size = self.define(prefix)
         return Code(
-            ("conv2d_rows_s8", self.packed.kernel), definitions, f"conv2d_rows_s8(&{prefix}, {{in0}}, {{out}});", size
+            ("conv2d_rows_s8", self.packed.kernel),
+            definitions,
+            f"conv2d_rows_s8(&{prefix}, {{in0}}, {{gap}}, {{out}});",
+            size,
         )
 
     def define(self, prefix: str) -> tuple[str, int]:

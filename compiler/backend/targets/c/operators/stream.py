@@ -87,6 +87,10 @@ class Stream(Node):
         return self.rings[-1]
 
     @property
+    def gap_bytes(self) -> int:
+        return max(stage.gap_bytes for stage in self.stages)
+
+    @property
     def weight_arrays(self) -> tuple[np.ndarray, ...]:
         return tuple(array for stage in self.stages for array in stage.weight_arrays)
 
@@ -120,7 +124,7 @@ class Stream(Node):
         return Code(
             tuple(dict.fromkeys(kernels)),
             text + define_structs("stream_stage", stages, fields) + define_struct("stream_params", prefix, params),
-            f"stream_rows_s8(&{prefix}, {{in0}}, {{scratch}}, {{out}});",
+            f"stream_rows_s8(&{prefix}, {{in0}}, {{scratch}}, {{gap}}, {{out}});",
             size,
         )
 
