@@ -133,6 +133,19 @@ def test_the_schedule_is_the_smallest_of_all_ways(calls: list[Call], source_byte
         assert fits(tuple(calls), *ends, asked) is (least <= asked)
 
 
+@pytest.mark.parametrize("seed", [9, 119, 168])
+def test_a_bound_that_no_packing_meets_is_no_promise(seed: int) -> None:
+    calls, source_bytes = chain(seed)
+    ends = (0, source_bytes, 5)
+    packing = Packing(calls, *ends)
+    least = schedule(tuple(calls), *ends).plan.bytes
+    assert packing.bound < least
+    assert not fits(tuple(calls), *ends, packing.bound)
+    assert not fits(tuple(calls), *ends, least - 1)
+    assert fits(tuple(calls), *ends, least)
+    assert least == min(Packing(way, *ends).plan().bytes for way in ways_of(tuple(calls), *ends))
+
+
 def test_an_elementwise_chain_needs_one_buffer() -> None:
     calls = [Call((i,), i + 1, 100, 0, 0) for i in range(6)]
     assert Packing(calls, 0, 100, 6).plan().bytes == 100
