@@ -26,7 +26,7 @@ def assert_equal(tflite: bytes, folder: Path, **options: object) -> Emitted:
     inputs[3], inputs[4] = -128, 127
     inputs[5] = np.where(inputs[5] < 0, -128, 127)  # the largest sums
     expected = np.stack([run(tflite, x).ravel() for x in inputs])
-    assert np.ptp(expected.astype(int)) > 20, "the network's output is all but constant: it would hide errors"
+    assert np.ptp(expected.astype(int), axis=0).max() > 20, "outputs that hardly depend on the input hide errors"
     assert np.array_equal(run_network(compile_network(folder), inputs), expected)
     return emitted
 

@@ -14,9 +14,9 @@ from compiler.backend.targets.c.graph import read_graph
 from compiler.backend.targets.c.lower import lower
 from compiler.backend.targets.c.operators.conv import PLANAR_POSITIONS
 from compiler.backend.targets.c.operators.stream import Stream
-from compiler.backend.targets.c.plan_arena import Packing
+from compiler.backend.targets.c.plan_arena import Buffer, Packing, Plan
 from compiler.backend.targets.c.schedule import Schedule, schedule
-from compiler.backend.targets.c.use_gaps import use_gaps
+from compiler.backend.targets.c.use_gaps import gaps, use_gaps
 from kernels import SOURCES
 from tests.backend.targets.test_c_emit import assert_equal, needs_compiler
 from tests.kernels.random_network import RandomNetwork
@@ -30,7 +30,7 @@ def narrowing(density: float = 0.2) -> bytes:
     x = net.conv(x, 16, (3, 3), (2, 2), relu=True)
     x = net.conv(net.conv(x, 72, (3, 3), density=density), 16)  # streamed
     x = net.conv(x, 16, (3, 3), (2, 2), density=density, relu=True)
-    return net.tflite(net.dense(net.mean(net.unary("LOGISTIC", x, 1 / 256, -128)), 5))
+    return net.tflite(net.dense(net.reshape(x, (1, 6 * 6 * 16)), 5))
 
 
 def scheduled(tflite: bytes, fuse: bool) -> tuple[Schedule, tuple[int, int, int]]:
@@ -56,6 +56,15 @@ def test_gaps_hold_nothing_that_is_alive(fuse: bool) -> None:
         for buffer in buffers:
             at = after.plan.offsets[buffer.key]
             assert not buffer.first <= step <= buffer.last or end <= at or at + buffer.bytes <= begin
+
+
+def test_gaps_lie_between_what_is_alive() -> None:
+    """Of two values that share bytes, the longer one counts."""
+    places = {0: (10, 50, 0, 3), 1: (20, 10, 1, 2), 2: (70, 5, 2, 4), 3: (0, 90, 3, 9)}  # offset, bytes, first, last
+    buffers = [Buffer(("value", v), size, first, last) for v, (_, size, first, last) in places.items()]
+    plan = Plan({("value", v): place[0] for v, place in places.items()}, 100)
+    assert list(gaps(plan, buffers, 2)) == [(0, 10), (60, 10), (75, 25)]
+    assert list(gaps(plan, buffers, 9)) == [(90, 10)]
 
 
 def test_where_there_is_no_gap_the_kernel_stays() -> None:
