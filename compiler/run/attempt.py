@@ -113,6 +113,8 @@ class Attempts:
                 elif self.misses_a_wish(last) and (near is None or self.needed(last) < self.needed(near)):
                     near = last
                 errors = errors if last.excess is None else added(errors, last.excess)
+        if best is not None and near is not None and self.has_more(best, near):  # the estimate had said less
+            best = None
         taken = best or near or last
         assert taken is not None, "no plan, no file"
         if best is None and near is None:
@@ -123,6 +125,12 @@ class Attempts:
         """Whether all that the file misses is RAM that no flag asks for."""
         over = tried.excess
         return over is not None and not (over.file_bytes or over.latency_ratio or self.wishes.asked.arena_bytes)
+
+    def has_more(self, tried: Try, near: Try) -> bool:
+        """Whether a file that need not keep the wish needs more RAM than the one that misses it, as the tool says."""
+        session = self.session
+        seen = session.target.measure(tried.built.emitted.tflite, session.reference.inputs)
+        return tried.given.limits.arena_bytes is None and seen.arena_bytes > self.needed(near)
 
     def needed(self, tried: Try) -> float:
         """RAM of a file that misses a wish for it."""
@@ -156,6 +164,9 @@ class Attempts:
         """What was wished for and could not be had with this file."""
         tried, factor = self.made[built.emitted.tflite]
         notes = self.wishes.dropped(tried.given, factor)
+        over = 0.0 if tried.excess is None else tried.excess.file_bytes
+        if over:  # of a flag's limit there is no file
+            notes = (f"the file is {over:,.0f} bytes larger than the original, and no smaller one was found", *notes)
         if not self.misses_a_wish(tried):
             return notes
         wished = tried.given.limits.arena_bytes or 0.0

@@ -89,16 +89,16 @@ class Wishes:
         except Infeasible:
             raise Infeasible(blame(self.asked, self.reach(1.0))) from None
 
-    def plan(self, factor: float, errors: Limits = NO_ERRORS, said: float | None = None) -> tuple[Solution, Granted]:
-        """The plan within `factor` that keeps most of what is wished for at a price that is worth it, and the limits
-        that it keeps by more than `errors`. Raises Infeasible; of the limits, what is possible within `said`
-        [default: `factor`]."""
+    def plan(self, granted: float, errors: Limits = NO_ERRORS, asked: float | None = None) -> tuple[Solution, Granted]:
+        """The plan that keeps the factor `granted` and most of what is wished for at a price that is worth it, and the
+        limits that it keeps by more than `errors`. Raises Infeasible, with the least limits that are possible within
+        the factor `asked` [default: `granted`]."""
         session, inventory = self.session, self.session.inventory
 
         def within(limits: Limits) -> Solution | None:
             limited = Limited(less(limits, errors), self.model)
             try:
-                return fixed_params(self.offered, inventory, session.target, self.whole, factor, self.budget, limited)
+                return fixed_params(self.offered, inventory, session.target, self.whole, granted, self.budget, limited)
             except Infeasible:
                 return None
 
@@ -115,8 +115,8 @@ class Wishes:
                 price = times if price is None else price
             return freest, Granted(self.wished[-1], price)
         # Without any limit this raises where the budget is what can't be met, and says so.
-        fixed_params(self.offered, inventory, session.target, self.whole, factor, self.budget)
-        raise Infeasible(blame(self.asked, self.reach(factor if said is None else said)))
+        fixed_params(self.offered, inventory, session.target, self.whole, granted, self.budget)
+        raise Infeasible(blame(self.asked, self.reach(granted if asked is None else asked)))
 
     def dropped(self, given: Granted, factor: float) -> tuple[str, ...]:
         """What was wished for and could not be had within `factor`."""

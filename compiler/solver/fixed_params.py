@@ -4,7 +4,7 @@ The price of everything that no candidate touches (depthwise kernels, biases of 
 the original file's true figure less the sites' dense price, and less what is `dropped` from it exactly. Zero biases of
 equal length share one buffer, which no sum over sites can express: the plan is priced whole, the bytes saved are given
 back to the budget, and the solver runs again while that helps. Limits on the file, the RAM and the time are further
-rows (`limits`).
+rows (`limits`). Where plans within the RAM are not found by cuts, the smallest is walked towards the best.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ UNITS = {"params": "weight_bytes", "bytes": "file_bytes", "macs": "macs"}
 ROUNDS = 8
 TOLERANCE = 2e-6  # of a limit: HiGHS lets half of this pass, and now and then some more
 MOST_CUTS = 40
-APART = 1.5  # times the loss of a choice that needs too much RAM: the next that is tried in its place
 FEW_CUTS = 6  # where a target streams, and estimates take longer
+APART = 1.5  # times the loss of a choice that needs too much RAM: the next that is tried in its place
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,7 +151,7 @@ class ConvCase:
 
 def scratch_of(case: ConvCase) -> np.ndarray:
     """What any row kernel may ask for, and not a byte more."""
-    return np.zeros(math.prod(case.window.kernel) * 8 * math.ceil(case.x.shape[2] / 8) * PLANAR_POSITIONS, np.int8)
+    return np.full(math.prod(case.window.kernel) * 8 * math.ceil(case.x.shape[2] / 8) * PLANAR_POSITIONS, 99, np.int8)
 
 
 def window_of(padding: str, kernel: int, size: int, stride: int, dilation: int) -> tuple[int, int]:

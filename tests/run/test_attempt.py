@@ -64,10 +64,16 @@ def attempts(monkeypatch: pytest.MonkeyPatch) -> Any:
     return made
 
 
-def with_wishes(wishes: object, build: object) -> Attempts:
-    options, target = SimpleNamespace(method="fixed_params"), SimpleNamespace(tool="a ruler")
+def with_wishes(wishes: object, build: object, measured: int | None = None) -> Attempts:
+    """`measured`: RAM of every file."""
+    options = SimpleNamespace(method="fixed_params")
+    target = SimpleNamespace(tool="a ruler", measure=lambda *given: SimpleNamespace(arena_bytes=measured))
     session: Any = SimpleNamespace(
-        original=SimpleNamespace(figures=figures(1.0)), build=build, options=options, target=target
+        original=SimpleNamespace(figures=figures(1.0)),
+        reference=SimpleNamespace(inputs=[]),
+        build=build,
+        options=options,
+        target=target,
     )
     found = Attempts(session, {}, "params")
     found.__dict__["wishes"] = wishes
@@ -233,7 +239,7 @@ def test_a_file_that_just_misses_the_wish_is_better_than_one_that_is_far_off(
         return Limits(0.0, over, None, 0.0) if over else None
 
     monkeypatch.setattr("compiler.run.attempt.excess", missing)
-    found = with_wishes(wishes, build)
+    found = with_wishes(wishes, build, measured=freest)
     assert found(0.5) is built[taken]
     notes = found.said(built[taken])
     assert not notes if note is None else notes[0].startswith(note)
@@ -245,6 +251,34 @@ def test_a_file_that_just_misses_the_wish_is_better_than_one_that_is_far_off(
         built.clear()
         with pytest.raises(Infeasible, match=rf"max_arena_bytes {WISH} .* needs {WISH + insisted[-1]} \(a ruler\)"):
             with_wishes(wishes, build)(0.5)
+
+
+def test_what_the_estimate_promised_and_the_file_does_not_keep_is_no_better(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The freest plan is estimated below the file that missed the wish, and measured above it."""
+    wishes = Wishing()
+    wishes.freest = 22_500
+
+    def build(choices: Any, losses: object, predicted_loss: object) -> Any:
+        name = b"near" if choices[0][1].is_dense else b"freest"
+        return SimpleNamespace(emitted=SimpleNamespace(tflite=name, figures=figures(0.5)))
+
+    def missing(session: object, emitted: Any, limits: Limits) -> Limits | None:
+        return Limits(0.0, 512, None, 0.0) if emitted.tflite == b"near" else None
+
+    monkeypatch.setattr("compiler.run.attempt.excess", missing)
+    assert with_wishes(wishes, build, measured=22_600)(0.5).emitted.tflite == b"near"
+    wishes.granted.clear()
+    assert with_wishes(wishes, build, measured=22_500)(0.5).emitted.tflite == b"freest"
+
+
+def test_a_file_larger_than_the_original_is_said_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("compiler.run.attempt.excess", lambda *given: Limits(100.0, 0.0, None, 0.0))
+    wishes = Wishing()
+    wishes.enough = 9
+    built: Any = SimpleNamespace(emitted=SimpleNamespace(tflite=b"", figures=figures(0.5)))
+    found = with_wishes(wishes, lambda *given: built)
+    found(0.5)
+    assert found.said(built) == ("the file is 100 bytes larger than the original, and no smaller one was found",)
 
 
 @pytest.mark.parametrize(("unit", "allowed"), [("ms", True), ("instructions", False)])

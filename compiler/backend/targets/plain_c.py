@@ -157,7 +157,7 @@ class PlainC(Target):
         return estimate_arena(graph)
 
     def arena_fits(self, graph: Graph, limit: float) -> bool:
-        return arena_fits(graph, limit)
+        return arena_fits(graph, limit - self.kept_bytes(graph))
 
     def stored(self, tflite: bytes) -> StoredBytes:
         """Of the emitted C: kernels as they are stored, biases and constant operands; and all of its constants."""

@@ -81,6 +81,17 @@ def test_a_stage_of_a_stream_has_a_gap_too() -> None:
     assert stream.gap_bytes == 9 * 16 * PLANAR_POSITIONS
 
 
+@pytest.mark.parametrize(
+    ("width", "channels", "gains"), [(5, 9, True), (4, 9, False), (5, 8, False)], ids=["enough", "narrow", "few"]
+)
+def test_where_it_would_cost_more_the_kernel_stays(width: int, channels: int, gains: bool) -> None:
+    net = RandomNetwork((12, width, 16))
+    x = net.conv(net.input, 64)
+    x = net.conv(net.conv(x, 8), channels, (3, 3), density=0.2)
+    before, ends = scheduled(net.tflite(net.mean(x)), fuse=False)
+    assert any(node.gap_bytes for node in use_gaps(before, *ends).nodes) is gains
+
+
 @needs_compiler
 @pytest.mark.parametrize("fuse", [True, False])
 def test_the_emitted_network_has_the_kernel_and_the_same_answers(fuse: bool, tmp_path: Path) -> None:

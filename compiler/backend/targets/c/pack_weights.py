@@ -78,7 +78,7 @@ class Packed:
 
 def smallest(weights: np.ndarray, dense: Packed, most_kept: float) -> Packed:
     """The smallest form of OHWI weights; sparse only if at most that share of them is kept, since a kept weight takes
-    about twice the instructions of a dense one."""
+    about twice the instructions of a dense one where the arena has no gap (see `use_gaps`)."""
     c_out, k_h, k_w, c_in = weights.shape
     if fits(weights):
         dense = min(dense, Packed.coded(weights), key=lambda packed: packed.nbytes)

@@ -4,7 +4,8 @@ Two values that are ever alive together must not share a byte, but for one case:
 that nobody needs afterwards, up to the distance that the kernel allows (`overlap.py`). Placing is first fit: in some
 order, each value goes to the lowest offset that all placed before it allow ("greedy by size", Pisarchyk and Lee 2020,
 https://arxiv.org/abs/2001.03288, with that extra freedom). Several orders are tried, then random exchanges in the best
-one, from a fixed seed, until the lower bound is met or the tries are used up.
+one, from a fixed seed, until the lower bound is met, or what is enough, or
+the tries are used up.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ TRIES = 1600
 class Buffer:
     """`bytes` alive from call `first` to call `last`, both included; −1 is before any call."""
 
-    key: tuple[str, int]  # ("value", number) or ("scratch", place of the call)
+    key: tuple[str, int]  # ("value", number) or ("scratch", step of the call)
     bytes: int
     first: int
     last: int
@@ -30,7 +31,7 @@ class Buffer:
 
 @dataclass(frozen=True)
 class Plan:
-    """Offsets by key, and the size of the arena."""
+    """Offsets by key of a buffer, or ("gap", step) of what a call lays out in a gap; and the size of the arena."""
 
     offsets: dict[tuple[str, int], int]
     bytes: int
@@ -90,8 +91,8 @@ def _buffers(nodes: Sequence[Node], source: int, source_bytes: int, sink: int) -
 
 
 def _forbidden(nodes: Sequence[Node], buffers: list[Buffer]) -> list[dict[int, tuple[int, int]]]:
-    """Of each buffer i and each j that is alive together with it, the offsets of i as seen from j that are forbidden:
-    those between these two, which are allowed themselves."""
+    """Of each buffer i and each j that is alive together with it (low, high): as seen from j, i must not begin at an
+    offset strictly between them."""
     place = {buffer.key: i for i, buffer in enumerate(buffers)}
     forbidden: list[dict[int, tuple[int, int]]] = [{} for _ in buffers]
     for i, a in enumerate(buffers):

@@ -24,7 +24,8 @@ def schedule(nodes: tuple[Node, ...], source: int, source_bytes: int, sink: int,
     for bound, index in sorted((packing.bound, index) for index, packing in enumerate(packings)):
         if best is None or (bound, index) < best[:2]:
             plan = packings[index].plan()
-            best = min(best or (plan.bytes, index, plan), (plan.bytes, index, plan), key=lambda found: found[:2])
+            if best is None or (plan.bytes, index) < best[:2]:
+                best = plan.bytes, index, plan
     assert best is not None, "there is one way at least"
     return Schedule(ways[best[1]], best[2])
 

@@ -15,6 +15,9 @@ from compiler.backend.targets.c.operators.stream import Stream
 from compiler.backend.targets.c.plan_arena import Buffer, Packing, Plan
 from compiler.backend.targets.c.schedule import Schedule
 
+WIDE = 5  # positions of a row: of fewer, more than half of the eight that are computed together are none
+MANY = 9  # output channels that share what is laid out: fewer lose up to six times the instructions
+
 
 def use_gaps(scheduled: Schedule, source: int, source_bytes: int, sink: int) -> Schedule:
     """The same calls; those that lay something out have their place in the plan as ("gap", step)."""
@@ -48,6 +51,7 @@ def turned(node: Node, room: int) -> Node:
 
 
 def turned_conv(conv: Conv, room: int) -> Conv:
-    if conv.packed.kernel != "conv2d_sparse_bitmap_s8" or conv.planar_bytes > room:
+    gains = conv.window.out[1] >= WIDE and conv.c_out >= MANY
+    if conv.packed.kernel != "conv2d_sparse_bitmap_s8" or not gains or conv.planar_bytes > room:
         return conv
     return replace(conv, packed=replace(conv.packed, kernel="conv2d_sparse_planar_s8"))
