@@ -24,7 +24,7 @@ def network() -> bytes:
     y = net.conv(net.conv(net.conv(x, 4), 5, (3, 3)), 8)
     x = net.add(y, net.conv(x, 8, (3, 3), density=0.2), relu=True)
     x = net.conv(x, 8, (3, 3), (2, 2), depthwise=True, relu=True)
-    x = net.conv(x, 8, (3, 1), density=0.2)  # where the arena has a gap
+    x = net.conv(x, 12, (3, 1), density=0.2)  # where the arena has a gap
     x = net.conv(x, 12, (1, 1), density=0.3, block=(4, 4))
     pooled = net.pool(x, x.shape[1:3], (1, 1))
     return net.tflite(net.softmax(net.dense(net.reshape(pooled, (1, 12)), 10)))
