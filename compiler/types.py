@@ -17,8 +17,8 @@ INT8_BITS = 8
 class ConvSite:
     """One layer of the normal form that can be decomposed (a Conv2D, or a Dense seen as a 1×1 convolution).
 
-    The normal form (see `frontend/`) guarantees: the layer is linear (its activation is a layer of its own
-    behind it), BatchNorm is folded where that is exact, and `name` is unique in the flat graph.
+    The normal form (see `frontend/`) guarantees: the layer is linear (its activation is a layer of its own behind it)
+    and has a bias, BatchNorm is folded where that is exact, and `name` is unique in the flat graph.
     """
 
     name: str
@@ -29,7 +29,6 @@ class ConvSite:
     strides: tuple[int, int] = (1, 1)
     dilation: tuple[int, int] = (1, 1)
     padding: str = "valid"  # "valid" | "same"
-    use_bias: bool = True
     calls: int = 1  # how often the graph applies this layer (shared layers: more than once)
     positions: int = 1  # output positions per image, summed over calls
     maps: tuple[tuple[int, int, int, int], ...] = ()  # (h_in, w_in, h_out, w_out) of each call; () if not known
@@ -68,7 +67,7 @@ class Inventory:
 
     sites: tuple[ConvSite, ...]
     left: tuple[LeftAlone, ...] = ()
-    dropped: Cost = field(default_factory=lambda: Cost())  # of the original, which is gone before any plan
+    dropped: Cost = field(default_factory=lambda: Cost())  # of the original, less what any plan adds
 
     def site(self, name: str) -> ConvSite:
         return next(s for s in self.sites if s.name == name)

@@ -47,6 +47,24 @@ def stored_bytes(tflite: bytes) -> StoredBytes:
     return StoredBytes(params=sum(params.values()), weight_bytes=sum(parts.values()), file_bytes=len(tflite))
 
 
+def unstored_biases(tflite: bytes) -> int:
+    """Bytes of biases that convolutions and FULLY_CONNECTEDs do without, since several are zero or one is left out."""
+    model = flatbuffer.read(tflite)
+    tensors = flatbuffer.subgraph(model).tensors
+    asked: dict[int, int] = {}  # by kernel: a layer may be applied more than once
+    stored: dict[int, int] = {}
+    for name, operator in flatbuffer.operators(model):
+        if name not in ("CONV_2D", "FULLY_CONNECTED"):
+            continue
+        _, kernel, *bias = operator.inputs
+        asked[tensors[kernel].buffer] = 4 * flatbuffer.shape_of(tensors[kernel])[0]
+        for index in bias:
+            if index >= 0:
+                data = model.buffers[tensors[index].buffer].data
+                stored[_address(data)] = data.nbytes
+    return sum(asked.values()) - sum(stored.values())
+
+
 def macs(tflite: bytes) -> int:
     """Multiply-accumulates of one inference, at the batch size the file declares, from the graph's shapes."""
     model = flatbuffer.read(tflite)

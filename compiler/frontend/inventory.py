@@ -79,17 +79,7 @@ def site_of(layer: keras.Layer, layer_calls: list[Call]) -> ConvSite:
     maps = tuple((*_extent(call.inputs[0], layer), *_extent(call.outputs[0], layer)) for call in layer_calls)
     positions = sum(h_out * w_out for _, _, h_out, w_out in maps)
     if isinstance(layer, layers.Dense):
-        return ConvSite(
-            layer.name,
-            "dense",
-            (1, 1),
-            c_in,
-            c_out,
-            use_bias=layer.use_bias,
-            calls=len(maps),
-            positions=positions,
-            maps=maps,
-        )
+        return ConvSite(layer.name, "dense", (1, 1), c_in, c_out, calls=len(maps), positions=positions, maps=maps)
     return ConvSite(
         layer.name,
         "conv",
@@ -99,7 +89,6 @@ def site_of(layer: keras.Layer, layer_calls: list[Call]) -> ConvSite:
         strides=tuple(layer.strides),
         dilation=tuple(layer.dilation_rate),
         padding=layer.padding,
-        use_bias=layer.use_bias,
         calls=len(maps),
         positions=positions,
         maps=maps,

@@ -11,11 +11,11 @@ from compiler.types import Inventory
 
 def with_biases(model: keras.Model, inventory: Inventory) -> keras.Model:
     """A copy of the normal form in which every site has a bias (zero where it had none), so that a compressed
-    kernel's mean error can be corrected. The int8 file has a bias tensor there in either case."""
+    kernel's mean error can be corrected."""
     replace = {}
     for site in inventory.sites:
-        if not site.use_bias:
-            layer = model.get_layer(site.name)
+        layer = model.get_layer(site.name)
+        if not layer.use_bias:
             replace[site.name] = copy_of(layer, use_bias=True)
     biased = rebuild(model, replace)
     for name, copy in replace.items():

@@ -6,8 +6,6 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
-
 from compiler.backend.targets.target import Target
 from compiler.errors import CheckFailed
 from compiler.frontend.inventory import excluded_by, inventory
@@ -15,7 +13,6 @@ from compiler.frontend.logits import logits_model
 from compiler.frontend.read_network import Network
 from compiler.options import Options
 from compiler.surgery.drop_constant_channels import drop_constant_channels
-from compiler.surgery.set_kernels import kernel_of
 
 
 def lean_network(
@@ -42,12 +39,8 @@ def lean_network(
         return network
     if lean is network.folded:
         return network
-    own = {site.name: site.use_bias for site in network.inventory.sites}
     found = inventory(lean, options.exclude)
-    sites = (
-        replace(site, use_bias=own[site.name] or bool(np.any(kernel_of(lean, site.name)[1]))) for site in found.sites
-    )
-    return replace(network, folded=lean, logits=logits_model(lean)[0], inventory=replace(found, sites=tuple(sites)))
+    return replace(network, folded=lean, logits=logits_model(lean)[0], inventory=found)
 
 
 def left_out(network: Network) -> tuple[str, ...]:

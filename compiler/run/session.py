@@ -81,9 +81,9 @@ class Session:
 
     @cached_property
     def inventory(self) -> Inventory:
-        """With what `dense` is smaller than the original."""
+        """With what `dense` is smaller than the original, less the biases that it need not store as plans do."""
         dropped = self.original.figures.cost - self.dense.figures.cost
-        return replace(self.network.inventory, dropped=dropped)
+        return replace(self.network.inventory, dropped=dropped - self.target.unstored_biases(self.dense.tflite))
 
     @cached_property
     def reference(self) -> Reference:

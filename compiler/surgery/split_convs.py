@@ -16,7 +16,6 @@ No loss enters here. Every site is run beside its layer with the reconstructed k
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import keras
@@ -56,8 +55,6 @@ def split_convs(
         if site.name not in factors:
             continue
         parts, bias = factors[site.name]
-        # The int8 file has a bias here in any case; one that isn't zero has to be priced and placed as the site's own.
-        site = replace(site, use_bias=site.use_bias or bool(np.any(bias)))
 
         def name(role: str, site: ConvSite = site) -> str:
             return unused(f"{site.name}_{role}", taken)
@@ -76,8 +73,7 @@ def subgraph(
     if choice.structure is None:
         return chain(site, factors, bias, name)
     if not factors.chain:
-        own = bias if site.use_bias else None
-        return sparse_branch(site, choice, factors, own, target, name)
+        return sparse_branch(site, choice, factors, bias, target, name)
     left = chain(site, factors, bias, name)
     right = sparse_branch(site, choice, factors, None, target, name)
     add = layers.Add(name=name("add"), dtype="float32")

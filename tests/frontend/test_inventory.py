@@ -19,8 +19,8 @@ def test_every_field_of_a_convolution():
     x = layers.Conv2D(6, (5, 3), strides=(2, 1), padding="same", use_bias=False, name="conv")(inputs)
     x = layers.Conv2D(4, 3, dilation_rate=2, name="atrous")(x)
     assert inventory(keras.Model(inputs, x)).sites == (
-        ConvSite("conv", "conv", (5, 3), 3, 6, (2, 1), (1, 1), "same", False, 1, 60, ((12, 10, 6, 10),)),
-        ConvSite("atrous", "conv", (3, 3), 6, 4, (1, 1), (2, 2), "valid", True, 1, 12, ((6, 10, 2, 6),)),
+        ConvSite("conv", "conv", (5, 3), 3, 6, (2, 1), (1, 1), "same", 1, 60, ((12, 10, 6, 10),)),
+        ConvSite("atrous", "conv", (3, 3), 6, 4, (1, 1), (2, 2), "valid", 1, 12, ((6, 10, 2, 6),)),
     )
 
 
@@ -29,7 +29,7 @@ def test_a_dense_layer_counts_the_positions_it_is_applied_to():
     x = layers.Dense(7, use_bias=False, name="map")(inputs)
     x = layers.Dense(2, name="out")(layers.Flatten()(x))
     per_pixel, out = inventory(keras.Model(inputs, x)).sites
-    assert per_pixel == ConvSite("map", "dense", (1, 1), 3, 7, use_bias=False, positions=20, maps=((1, 20, 1, 20),))
+    assert per_pixel == ConvSite("map", "dense", (1, 1), 3, 7, positions=20, maps=((1, 20, 1, 20),))
     assert out == ConvSite("out", "dense", (1, 1), 140, 2, positions=1, maps=((1, 1, 1, 1),))
     assert (per_pixel.macs, out.macs) == (20 * 21, 280)
 

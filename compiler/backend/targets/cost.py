@@ -160,10 +160,9 @@ def chain_of(site: ConvSite, choice: Choice) -> tuple[Emitted, ...]:
         case _:
             raise ValueError(f"no chain {choice.chain!r} with ranks {choice.ranks}")
     zero = "zero" if site.kind == "conv" else "none"  # FULLY_CONNECTED may lack a bias, CONV_2D never does
-    own = "own" if site.use_bias else zero
     last = len(factors) - 1
     emitted = tuple(
-        Emitted(role, k, p, own if i == last else zero, kind="depthwise" if role == "depthwise" else site.kind)
+        Emitted(role, k, p, "own" if i == last else zero, kind="depthwise" if role == "depthwise" else site.kind)
         for i, (role, k, p) in enumerate(factors)
     )
     if not choice.is_int8:
@@ -176,9 +175,7 @@ def chain_of(site: ConvSite, choice: Choice) -> tuple[Emitted, ...]:
 
 def whole_sparse(site: ConvSite, choice: Choice) -> Emitted:
     """The sparse branch as one kernel of the site's own shape, zeros included."""
-    bias = "zero" if site.kind == "conv" else "none"
-    if choice.chain == "none" and site.use_bias:
-        bias = "own"
+    bias = "own" if choice.chain == "none" else "zero" if site.kind == "conv" else "none"
     at = positions(site).after
     return Emitted("sparse", site.kernel_shape, at, bias, choice.structure, choice.block, choice.kept, site.kind)
 
@@ -205,7 +202,7 @@ def smaller_dense(site: ConvSite, choice: Choice) -> tuple[Emitted, tuple[Select
     at = positions(site)
     # A branch that is scattered can't carry the site's bias: that of the outputs it doesn't reach would be lost.
     bias = "zero" if site.kind == "conv" else "none"
-    if choice.chain == "none" and site.use_bias and n_out == site.c_out:
+    if choice.chain == "none" and n_out == site.c_out:
         bias = "own"
     around = []
     if n_in < site.c_in:

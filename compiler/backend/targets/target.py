@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from compiler.backend.stored_bytes import StoredBytes, stored_bytes
+from compiler.backend.stored_bytes import StoredBytes, stored_bytes, unstored_biases
 from compiler.backend.targets.agreement import Agreement
 from compiler.backend.targets.arena import live_tensors, packed_bytes
 from compiler.backend.targets.cost import (
@@ -204,7 +204,7 @@ class Target(ABC):
         if self.stores_whole(choice.structure):
             return (*chain, whole_sparse(site, choice)), ()
         branch, around = smaller_dense(site, choice)
-        lone = choice.chain == "none" and site.use_bias
+        lone = choice.chain == "none"
         # A branch that stands alone leaves the site's bias to its scatter, which then has to be able to add.
         as_conv = [s for s in around if self.selects_by == "conv" or (lone and s.role == "scatter")]
         ones = tuple(self.selection_as_conv(s, own_bias=lone) for s in as_conv)
@@ -263,6 +263,12 @@ class Target(ABC):
         zero_points = ZERO_POINT_BYTES * sum({e.kernel[3] for e in convs})
         shared = shared_zero_bias_bytes(convs)
         return whole + Cost(-shared, zero_points - shared)
+
+    def unstored_biases(self, tflite: bytes) -> Cost:
+        """By how much the artefact of a file without any factors is smaller than if none of its biases were zero: those
+        of plans aren't, once kernels were fitted and rounded."""
+        saved = unstored_biases(tflite) if self.is_tflite else 0
+        return Cost(saved, saved)
 
     # --- the tool ---------------------------------------------------------------------------------------------
 
