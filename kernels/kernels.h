@@ -77,10 +77,10 @@ struct conv2d_params {
  *                          significant bit first: bit c says that weight c is kept; weights int8[kept], the kept ones
  *                          in the order of their bits. Never expanded: about one byte a kept weight and one bit a
  *                          position, in flash.
- * conv2d_sparse_planar_s8  the same format, for fewer instructions: the windows of eight output positions are laid side by
- *                          side in scratch, int8[k_h * k_w * 8 * ceil(c_in / 8) * CONV2D_PLANAR_POSITIONS].
- * conv2d_sparse_block_s8   as conv2d_sparse_bitmap_s8 with a bit for each block of b_out x b_in channels at one window position:
- *                          bitmap uint8[ceil(c_out / b_out)][k_h][k_w][ceil(ceil(c_in / b_in) / 8)], weights
+ * conv2d_sparse_planar_s8  the same format, for fewer instructions: the windows of eight output positions are laid
+ *                          side by side in scratch, int8[k_h * k_w * 8 * ceil(c_in / 8) * CONV2D_PLANAR_POSITIONS].
+ * conv2d_sparse_block_s8   as conv2d_sparse_bitmap_s8 with a bit for each block of b_out x b_in channels at one window
+ *                          position: bitmap uint8[ceil(c_out / b_out)][k_h][k_w][ceil(ceil(c_in / b_in) / 8)], weights
  *                          int8[height][width] for each kept block, where height = b_out and width = b_in but at the
  *                          last channels. b_in and b_out are at most KERNELS_MAX_BLOCK.
  */

@@ -14,7 +14,7 @@ from compiler.backend.targets.c.graph import read_graph
 from compiler.backend.targets.c.lower import lower
 from compiler.backend.targets.c.operators.conv import PLANAR_POSITIONS
 from compiler.backend.targets.c.operators.stream import Stream
-from compiler.backend.targets.c.plan_arena import Buffer, Packing, Plan
+from compiler.backend.targets.c.plan_arena import Buffer, Plan, buffers_of
 from compiler.backend.targets.c.schedule import Schedule, schedule
 from compiler.backend.targets.c.use_gaps import gaps, use_gaps
 from kernels import SOURCES
@@ -46,7 +46,7 @@ def test_gaps_hold_nothing_that_is_alive(fuse: bool) -> None:
     after = use_gaps(before, *ends)
     assert after.plan.bytes == before.plan.bytes
     assert after.plan.offsets.items() >= before.plan.offsets.items()
-    buffers = Packing(before.nodes, *ends).buffers
+    buffers = buffers_of(before.nodes, *ends)
     taken = [step for step, node in enumerate(after.nodes) if node.gap_bytes]
     assert taken
     for step in taken:

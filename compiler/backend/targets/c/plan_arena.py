@@ -4,8 +4,7 @@ Two values that are ever alive together must not share a byte, but for one case:
 that nobody needs afterwards, up to the distance that the kernel allows (`overlap.py`). Placing is first fit: in some
 order, each value goes to the lowest offset that all placed before it allow ("greedy by size", Pisarchyk and Lee 2020,
 https://arxiv.org/abs/2001.03288, with that extra freedom). Several orders are tried, then random exchanges in the best
-one, from a fixed seed, until the lower bound is met, or what is enough, or
-the tries are used up.
+one, from a fixed seed, until the lower bound is met, or what is enough, or the tries are used up.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ class Packing:
     less than `bound` bytes."""
 
     def __init__(self, nodes: Sequence[Node], source: int, source_bytes: int, sink: int) -> None:
-        self.buffers = _buffers(nodes, source, source_bytes, sink)
+        self.buffers = buffers_of(nodes, source, source_bytes, sink)
         self.forbidden = _forbidden(nodes, self.buffers)
         self.bound = _lower_bound(nodes, self.buffers, self.forbidden)
 
@@ -72,7 +71,8 @@ class Packing:
         return Plan({buffer.key: offset for buffer, offset in zip(buffers, offsets, strict=True)}, size)
 
 
-def _buffers(nodes: Sequence[Node], source: int, source_bytes: int, sink: int) -> list[Buffer]:
+def buffers_of(nodes: Sequence[Node], source: int, source_bytes: int, sink: int) -> list[Buffer]:
+    """What an arena holds, the earliest first."""
     first = {source: -1}
     last = {source: -1}
     sizes = {source: source_bytes}

@@ -12,7 +12,7 @@ from dataclasses import replace
 from compiler.backend.targets.c.node import Node
 from compiler.backend.targets.c.operators.conv import Conv
 from compiler.backend.targets.c.operators.stream import Stream
-from compiler.backend.targets.c.plan_arena import Buffer, Packing, Plan
+from compiler.backend.targets.c.plan_arena import Buffer, Plan, buffers_of
 from compiler.backend.targets.c.schedule import Schedule
 
 WIDE = 5  # positions of a row: of fewer, more than half of the eight that are computed together are none
@@ -21,7 +21,7 @@ MANY = 9  # output channels that share what is laid out: fewer lose up to six ti
 
 def use_gaps(scheduled: Schedule, source: int, source_bytes: int, sink: int) -> Schedule:
     """The same calls; those that lay something out have their place in the plan as ("gap", step)."""
-    buffers = Packing(scheduled.nodes, source, source_bytes, sink).buffers
+    buffers = buffers_of(scheduled.nodes, source, source_bytes, sink)
     nodes, offsets = list(scheduled.nodes), dict(scheduled.plan.offsets)
     for step, node in enumerate(scheduled.nodes):
         at, room = max(gaps(scheduled.plan, buffers, step), key=lambda gap: gap[1])
