@@ -52,6 +52,9 @@ NETWORKS = {
     "mobilenet": shared("mobilenet_v1_025_imagenet.h5", "imagenet_dev", "--input_scale=127.5", "--input_mean=1"),
     "mobilenet_vww": shared("mobilenet_v1_025_vww.h5", "coco100_96x96.npz", "--input_scale=255"),
     "ds_cnn": shared("ds_cnn_kws.h5", "kws_dev.npz"),
+    "resnet8_on_jpeg": shared("resnet8_cifar10.h5", "cifar10_jpeg_dev.npz"),
+    "resnet20_on_jpeg": shared("resnet20_cifar10.keras", "cifar10_jpeg_dev.npz", *IMAGENET_UNITS),
+    "resnet32_on_jpeg": shared("resnet32_cifar10.h5", "cifar10_jpeg_dev.npz", *RESNET32_UNITS),
     "resnet8_float_tflite": shared("tflite/pretrainedResnet.tflite", "cifar10_exact_dev.npz"),
     "resnet8_int8_tflite": shared("tflite/pretrainedResnet_quant.tflite", "cifar10_exact_dev.npz"),
     "ds_cnn_float_tflite": shared("tflite/kws_ref_model_float32.tflite", "kws_dev.npz"),
@@ -91,6 +94,21 @@ def curves() -> list[Run]:
     roomy = [(n, b) for n in ("resnet20_jpeg", "resnet20", "resnet32", "vgg8_jpeg") for b in BUDGETS]
     tight = [(n, b) for n in ("resnet8", "mobilenet", "ds_cnn") for b in WHOLE_CURVE]
     return [Run(f"{n} {b:.2f}", n, (f"--compression_factor={b}",)) for n, b in roomy + tight]
+
+
+def bounds() -> list[Run]:
+    """As little as a bounded loss allows, default settings."""
+    networks = ("resnet20_jpeg", "vgg8_jpeg", "resnet20", "resnet32", "resnet8", "ds_cnn", "mobilenet")
+    bound = "--method=fixed_loss"
+    return [
+        Run(f"{n} within {100 * b:.0f} %", n, (bound, f"--max_acc_loss={b}")) for n in networks for b in (0.02, 0.01)
+    ]
+
+
+def unlike() -> list[Run]:
+    """Networks that were trained on exact pixels, on images that were compressed as JPEG."""
+    networks = ("resnet8_on_jpeg", "resnet20_on_jpeg", "resnet32_on_jpeg")
+    return [Run(f"{n} {b:.2f}", n, (f"--compression_factor={b}",)) for n in networks for b in (1.0, *BUDGETS)]
 
 
 def four_bits() -> list[Run]:
@@ -151,6 +169,8 @@ def regimes() -> list[Run]:
 SUITES: dict[str, Callable[[], list[Run]]] = {
     "quick": quick,
     "curves": curves,
+    "bounds": bounds,
+    "unlike": unlike,
     "four_bits": four_bits,
     "matrix": matrix,
     "regimes": regimes,
