@@ -130,8 +130,6 @@ class Session:
     ) -> Built:
         """Fit, refit, split and emit a plan."""
         chosen: Mapping[str, Choice] = dict(choices)
-        sites = self.network.inventory.sites
-        self.progress.stage(f"Fitting {sum(not c.is_dense for c in chosen.values())} layers", total=len(sites))
         realised = realise(
             self.network,
             self.knowledge,
@@ -140,6 +138,7 @@ class Session:
             jobs=self.options.jobs,
             recover=self.options.recover == "synthetic" if decided is None else "recover" in dict(decided),
             decided=decided,
+            stage=self.progress.stage,
             advance=self.progress.advance,
         )
         self.progress.stage("Emitting the file")

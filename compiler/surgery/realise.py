@@ -47,17 +47,21 @@ def realise(
     jobs: int,
     recover: bool = False,
     decided: Gates | None = None,
+    stage: Callable[[str, int], None] = lambda title, steps: None,
     advance: Callable[[], None] = lambda: None,
 ) -> Realised:
-    """Factors for `choices`; `recover` trains them too. `decided` replays a saved plan's gates instead of judging."""
+    """Factors for `choices`; `recover` trains them too. `decided` replays a saved plan's gates instead of judging.
+    `stage` is told what begins, and how often `advance` will be called."""
     judge = Divergence(network, knowledge.held_out)
     replay = dict(decided or ())
     known = replay.get("refit")
     # A refit that is decided needs nothing to be judged by, only what components go on from.
     begun = {name: choice for name, choice in choices.items() if known is not True or choice.chain in CONTINUED}
-    best = plain = fit_all(network, knowledge, begun, jobs)
+    stage(f"Fitting {sum(not choice.is_dense for choice in choices.values())} layers", len(begun))
+    best = plain = fit_all(network, knowledge, begun, jobs, advance=advance)
     divergence, keep = np.inf if known else judge(plain), known is not False
     if keep:
+        stage("Refitting in order", len(network.inventory.sites))
         refitted = refit(
             network.folded,
             knowledge.inputs,
@@ -74,8 +78,9 @@ def realise(
             best, divergence = refitted, refitted_divergence
     gates = [("refit", bool(keep))]
     if recover and replay.get("recover") is not False:
-        from compiler.surgery.distil import distil  # TensorFlow's gradients: only where they are asked for
+        from compiler.surgery.distil import STEPS, distil  # TensorFlow's gradients: only where they are asked for
 
+        stage("Training the factors", STEPS)
         fixed = frozenset(name for name, choice in choices.items() if not choice.is_int8)
         trained = distil(network, knowledge, best, judge, seed=seed, fixed=fixed, advance=advance)
         gates.append(("recover", trained is not best))
@@ -89,13 +94,22 @@ def realise(
 
 
 def fit_all(
-    network: Network, knowledge: Study, choices: Mapping[str, Choice], jobs: int, alternations: int | None = None
+    network: Network,
+    knowledge: Study,
+    choices: Mapping[str, Choice],
+    jobs: int,
+    alternations: int | None = None,
+    advance: Callable[[], None] = lambda: None,
 ) -> Fitted:
     """Every site of `choices` fitted to its own kernel."""
     sites = [site for site in network.inventory.sites if site.name in choices]
-    pool = Parallel(n_jobs=jobs, backend="threading")
-    found = pool(delayed(fit_site)(network, knowledge, site, choices[site.name], alternations) for site in sites)
-    return {site.name: fitted for site, fitted in zip(sites, found, strict=True)}
+    pool = Parallel(n_jobs=jobs, backend="threading", return_as="generator")
+    each = pool(delayed(fit_site)(network, knowledge, site, choices[site.name], alternations) for site in sites)
+    fitted: Fitted = {}
+    for site, found in zip(sites, each, strict=True):
+        fitted[site.name] = found
+        advance()
+    return fitted
 
 
 def fit_site(

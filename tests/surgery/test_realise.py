@@ -105,6 +105,27 @@ def test_a_replay_has_the_same_factors(network: Network, knowledge: Study) -> No
         np.testing.assert_array_equal(bias, again.fitted[name][1])
 
 
+@pytest.mark.parametrize(
+    ("decided", "expected"),
+    [
+        (None, [["Fitting 3 layers", 4, 4], ["Refitting in order", 4, 4]]),
+        ((("refit", False),), [["Fitting 3 layers", 4, 4]]),
+        ((("refit", True),), [["Fitting 3 layers", 1, 1], ["Refitting in order", 4, 4]]),  # of components alone
+    ],
+)
+def test_every_step_is_told(
+    network: Network, knowledge: Study, decided: Gates | None, expected: list[list[object]]
+) -> None:
+    told: list[list[object]] = []  # title, steps that were announced and those that came
+
+    def advance() -> None:
+        told[-1][2] += 1  # type: ignore[operator]
+
+    realise(network, knowledge, CHOICES, seed=0, jobs=1, decided=decided,
+            stage=lambda title, steps: told.append([title, steps, 0]), advance=advance)  # fmt: skip
+    assert told == expected
+
+
 @pytest.mark.parametrize("decided", [None, (("refit", True),)])
 def test_the_refit_goes_on_from_the_fit_of_each_site(
     network: Network, knowledge: Study, plain: Fitted, decided: Gates | None, monkeypatch: pytest.MonkeyPatch
