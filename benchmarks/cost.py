@@ -54,10 +54,17 @@ def main() -> int:
             if name in rows and not given.again:
                 continue
             rows[name] = process(network, count)
+            rows = dict(sorted(rows.items(), key=lambda row: by_cost(row[0])))
             print(name, {k: v for k, v in rows[name].items() if k != "stages"}, flush=True)
             machine = {"machine": platform.machine(), "python": platform.python_version()}
             RESULTS.write_text(json.dumps({"suite": "cost", **machine, "rows": rows}, indent=1) + "\n")
     return 0
+
+
+def by_cost(name: str) -> tuple[int, int]:
+    """Where a row stands: behind those of smaller networks."""
+    network, count = name.split()
+    return NETWORKS.index(network), int(count)
 
 
 def process(network: str, cores: int) -> dict[str, Any]:
