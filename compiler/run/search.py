@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from compiler.errors import BadInput, Infeasible
@@ -66,46 +66,48 @@ def search(session: Session, original: Emitted, offered: Menus) -> Found:
 
 
 def confirmed(session: Session, accepted: list[Tried[Built]], attempt: Callable[[float], tuple[Built, float]]) -> Found:
-    """The most compressed attempt that the report half does not refute, stepping back once. `attempt(factor)` makes
-    another one and measures it on the search half. Raises Infeasible where both are refuted."""
+    """The most compressed attempt that is within the bound on the report half, too. `attempt(factor)` makes another one
+    and measures it on the search half: for where none is. Where that isn't either, the one that loses least, unless
+    chance does not explain that it loses more than the bound. Raises Infeasible where there is none."""
     bound = session.options.max_acc_loss
-    smallest = accepted[-1]
-    evidence = session.measure(smallest.attempt.emitted.tflite, "report")
-    if session.examples.halves is None or not refuted(evidence, bound):
-        return Found(smallest.attempt, evidence, smallest.loss)
-    larger = step_back(accepted, attempt, bound)
-    if larger is not None:
-        evidence = session.measure(larger.attempt.emitted.tflite, "report")
-        if not refuted(evidence, bound):
-            note = "the report half refuted the smallest plan, so this is a larger one"
-            return Found(larger.attempt, evidence, larger.loss, notes=(note,))
-    even = "" if larger is None else ", even one step back"
-    raise Infeasible(
-        f"--max_acc_loss {bound:g} was met on the half that the search used but not on the other{even}; give more "
-        "--data or ask for a larger loss."
-    )
+    seen: list[Found] = []
+    for tried in stepping_back(accepted, attempt, bound):
+        evidence = session.measure(tried.attempt.emitted.tflite, "report")
+        seen.append(Found(tried.attempt, evidence, tried.loss))
+        if session.examples.halves is None or evidence.loss <= bound:
+            note = "smaller plans lost more than the bound on the report half, so this is a larger one"
+            return seen[0] if len(seen) == 1 else replace(seen[-1], notes=(note,))
+    best = min(seen, key=lambda found: found.evidence.loss)
+    if refuted(best.evidence, bound):
+        even = "" if len(seen) == 1 else ", even one step back"
+        raise Infeasible(
+            f"--max_acc_loss {bound:g} was met on the half that the search used but not on the other{even}; give more "
+            "--data or ask for a larger loss."
+        )
+    note = "on the report half every plan lost more than the bound; what this one does, chance explains"
+    return replace(best, notes=(note,))
+
+
+def stepping_back(
+    accepted: list[Tried[Built]], attempt: Callable[[float], tuple[Built, float]], bound: float
+) -> Iterator[Tried[Built]]:
+    """The attempts that the search accepted, the most compressed first, and a new one halfway to the whole network if
+    it can be made and is within the bound."""
+    yield from reversed(accepted)
+    if accepted[0].factor >= 1:
+        return
+    factor = (accepted[0].factor + 1) / 2
+    try:
+        made, loss = attempt(factor)
+    except Infeasible:
+        return
+    if loss <= bound:
+        yield Tried(factor, made, loss)
 
 
 def refuted(evidence: Evidence, bound: float) -> bool:
     """The loss lies above the bound with all of its interval; where there is none, as it was measured."""
     return (evidence.loss if evidence.interval is None else evidence.interval[0]) > bound
-
-
-def step_back(
-    accepted: list[Tried[Built]], attempt: Callable[[float], tuple[Built, float]], bound: float
-) -> Tried[Built] | None:
-    """The accepted attempt before the last; where there is none, a new one halfway to the whole network. None where
-    that can't be made, or loses more than the bound itself."""
-    if len(accepted) > 1:
-        return accepted[-2]
-    if accepted[-1].factor >= 1:
-        return None
-    factor = (accepted[-1].factor + 1) / 2
-    try:
-        made, loss = attempt(factor)
-    except Infeasible:
-        return None
-    return Tried(factor, made, loss) if loss <= bound else None
 
 
 def known_offer(session: Session) -> Menus | None:
