@@ -119,14 +119,19 @@ typedef struct {
 
 #define STREAM_MAX_STAGES 64
 
+enum { STREAM_CONV, STREAM_SUM, STREAM_AVERAGE };
+
 /* One of the operators that a stream runs together: a convolution, a sum of two maps, or, as the last, an average. */
 typedef struct {
-    const conv2d_params *conv; /* or NULL */
-    const add_params *sum; /* or NULL; a: from, b: beside */
-    const pool_params *average; /* or NULL; over the whole of the map that it reads */
+    union {
+        const conv2d_params *conv;
+        const add_params *sum; /* a: from, b: beside */
+        const pool_params *average; /* over the whole of the map that it reads */
+    } by;
     uint32_t row_bytes; /* of its output */
     uint32_t ring; /* where in scratch the ring of its rows begins, or int32[c] of an average; else of the last nothing */
     uint16_t ring_rows, height; /* rows of the ring, and of the whole map; of an average the height of what it reads */
+    uint8_t kind; /* STREAM_CONV, STREAM_SUM or STREAM_AVERAGE: which of `by` it is */
     uint8_t from, beside; /* what it reads: 0 the stream's input, i + 1 stage i; beside: of a sum */
 } stream_stage;
 

@@ -18,10 +18,10 @@ static const int8_t *row_of(
 /* How many rows of `from`, whose height is `height`, the row `y` of a stage waits for. */
 static int32_t rows_needed(const stream_stage *stage, int32_t y, int32_t height)
 {
-    if (stage->conv == NULL) {
+    if (stage->kind != STREAM_CONV) {
         return y + 1;
     }
-    const conv2d_params *conv = stage->conv;
+    const conv2d_params *conv = stage->by.conv;
     return min_s32(y * conv->stride_h - conv->pad_top + (conv->k_h - 1) * conv->dilation_h + 1, height);
 }
 
@@ -30,7 +30,7 @@ static int32_t ready(const stream_params *stream, const uint16_t *done, int32_t 
 {
     for (int32_t s = last;;) {
         const stream_stage *stage = stream->stages + s;
-        const int32_t sources[2] = {stage->from, stage->sum != NULL ? stage->beside : 0};
+        const int32_t sources[2] = {stage->from, stage->kind == STREAM_SUM ? stage->beside : 0};
         int32_t waiting_for = 0;
         for (int32_t i = 0; i < 2 && waiting_for == 0; i++) {
             const int32_t source = sources[i];
@@ -78,18 +78,19 @@ void stream_rows_s8(
         const stream_stage *stage = stream->stages + s;
         const int32_t y = done[s]++, bytes = (int32_t)stage->row_bytes;
 
-        if (stage->average != NULL) {
-            average_row(stage->average, y, row_of(stream, stage->from, y, input, scratch), scratch + stage->ring, output);
+        if (stage->kind == STREAM_AVERAGE) {
+            const int8_t *row = row_of(stream, stage->from, y, input, scratch);
+            average_row(stage->by.average, y, row, scratch + stage->ring, output);
             continue;
         }
         int8_t *out = s == last ? output + y * bytes : scratch + stage->ring + (y % stage->ring_rows) * bytes;
 
-        if (stage->sum != NULL) {
-            add_s8(stage->sum, row_of(stream, stage->from, y, input, scratch),
+        if (stage->kind == STREAM_SUM) {
+            add_s8(stage->by.sum, row_of(stream, stage->from, y, input, scratch),
                 row_of(stream, stage->beside, y, input, scratch), out, bytes, bytes);
             continue;
         }
-        const conv2d_params *conv = stage->conv;
+        const conv2d_params *conv = stage->by.conv;
         int32_t y_in = y * conv->stride_h - conv->pad_top;
         for (int32_t i = 0; i < conv->k_h; i++, y_in += conv->dilation_h) {
             rows[i] = y_in >= 0 && y_in < conv->h_in ? row_of(stream, stage->from, y_in, input, scratch) : NULL;

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import shutil
 import subprocess
-from ctypes import POINTER, Structure, c_int8, c_int16, c_int32, c_uint8, c_uint16, c_uint32, c_void_p
+from ctypes import POINTER, Structure, Union, c_int8, c_int16, c_int32, c_uint8, c_uint16, c_uint32, c_void_p
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +43,19 @@ class Pool(Structure):
     ]
 
 
+CONV, SUM, AVERAGE = range(3)  # STREAM_CONV, STREAM_SUM, STREAM_AVERAGE
+
+
+class StreamBy(Union):
+    _fields_ = [("conv", POINTER(Conv2D)), ("sum", POINTER(Add)), ("average", POINTER(Pool))]
+
+
 class StreamStage(Structure):
     _fields_ = [
-        ("conv", POINTER(Conv2D)),
-        ("sum", POINTER(Add)),
-        ("average", POINTER(Pool)),
+        ("by", StreamBy),
         *[(name, c_uint32) for name in ("row_bytes", "ring")],
         *[(name, c_uint16) for name in ("ring_rows", "height")],
-        *[(name, c_uint8) for name in ("source", "beside")],  # "from" in C
+        *[(name, c_uint8) for name in ("kind", "source", "beside")],  # "from" in C
     ]
 
 

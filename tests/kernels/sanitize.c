@@ -209,16 +209,16 @@ static void try_stream(void)
     const int32_t core_from = with_first ? 1 : 0, rows = k_h < h ? k_h : h;
     const uint32_t ring = (uint32_t)(with_first ? rows * w * r_in : 0);
     const uint32_t row_core = (uint32_t)(w_out * r_out), row_out = (uint32_t)(w_out * c_out);
-    stream_stage stages[5] = {{.conv = &first, .row_bytes = (uint32_t)(w * r_in), .ring_rows = (uint16_t)rows,
+    stream_stage stages[5] = {{.by.conv = &first, .row_bytes = (uint32_t)(w * r_in), .ring_rows = (uint16_t)rows,
         .height = (uint16_t)h}};
     stream_stage *stage = stages + core_from;
-    *stage++ = (stream_stage){.conv = &core, .row_bytes = row_core, .ring = ring, .ring_rows = 1,
+    *stage++ = (stream_stage){.by.conv = &core, .row_bytes = row_core, .ring = ring, .ring_rows = 1,
         .height = (uint16_t)h_out, .from = (uint8_t)core_from};
-    *stage++ = (stream_stage){.conv = &last, .row_bytes = row_out, .ring = ring + row_core, .ring_rows = 1,
+    *stage++ = (stream_stage){.by.conv = &last, .row_bytes = row_out, .ring = ring + row_core, .ring_rows = 1,
         .height = (uint16_t)h_out, .from = (uint8_t)(core_from + 1)};
-    *stage++ = (stream_stage){.conv = &sparse, .row_bytes = row_out, .ring = ring + row_core + row_out, .ring_rows = 1,
+    *stage++ = (stream_stage){.by.conv = &sparse, .row_bytes = row_out, .ring = ring + row_core + row_out, .ring_rows = 1,
         .height = (uint16_t)h_out};
-    *stage++ = (stream_stage){.sum = &sum, .row_bytes = row_out, .height = (uint16_t)h_out,
+    *stage++ = (stream_stage){.by.sum = &sum, .kind = STREAM_SUM, .row_bytes = row_out, .height = (uint16_t)h_out,
         .from = (uint8_t)(core_from + 2), .beside = (uint8_t)(core_from + 3)};
     const stream_params stream = {stages, (uint32_t)(w * c), (uint8_t)(stage - stages)};
     int8_t *input = values(h * w * c), *output = values(h_out * w_out * c_out);

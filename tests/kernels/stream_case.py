@@ -20,7 +20,7 @@ from kernels.reference.add import AddFactors, add, add_factors
 from kernels.reference.pool import average_pool
 from kernels.reference.stream import streamed
 from kernels.reference.window import Window
-from tests.kernels.clib import Add, Kept, StreamParams, StreamStage
+from tests.kernels.clib import AVERAGE, CONV, SUM, Add, Kept, StreamParams, StreamStage
 from tests.kernels.clib import Pool as pool_struct
 from tests.kernels.conv_case import ConvCase, random_scales, scratch_of, window_of
 
@@ -91,14 +91,13 @@ class StreamCase:
         for index, (stage, sources, kernel) in enumerate(self.stages):
             own = stages[index]
             if isinstance(stage, ConvCase):
-                own.conv = pointer(stage.struct(library, kernel, kept, (4, 2)))
+                own.by.conv, own.kind = pointer(stage.struct(library, kernel, kept, (4, 2))), CONV
             elif isinstance(stage, Average):
                 h, w, c = stage.shape
-                own.average = pointer(
-                    pool_struct(h_in=h, w_in=w, h_out=1, w_out=1, c=c, k_h=h, k_w=w, min=-128, max=127)
-                )
+                ends = {"h_in": h, "w_in": w, "h_out": 1, "w_out": 1, "c": c, "k_h": h, "k_w": w}
+                own.by.average, own.kind = pointer(pool_struct(**ends, min=-128, max=127)), AVERAGE
             else:
-                own.sum = pointer(add_struct(stage))
+                own.by.sum, own.kind = pointer(add_struct(stage)), SUM
             own.row_bytes, own.ring = node.row_bytes(index), node.rings[index]
             own.ring_rows, own.height = node.walk.rings[index], node.heights[index + 1]
             own.source, own.beside = sources[0], sources[1] if len(sources) > 1 else 0

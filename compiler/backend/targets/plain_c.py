@@ -105,7 +105,7 @@ class PlainC(Target):
     weight_bits: ClassVar[int] = 2  # decoded as they are read
     counted: ClassVar[str] = "constants in flash"  # the .tflite is not flashed, and source has no size that counts
     selection_file_bytes: ClassVar[int] = 0  # indices, and the geometry of a PAD
-    add_file_bytes: ClassVar[int] = 44  # add_params and, in a stream, stream_stage
+    add_file_bytes: ClassVar[int] = 40  # add_params and, in a stream, stream_stage
 
     def __post_init__(self) -> None:
         refuse_name(self.c_name)

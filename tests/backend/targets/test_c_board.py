@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,11 @@ from compiler.backend.targets.c import board as board_module
 from compiler.backend.targets.c import compose, emit
 from compiler.backend.targets.c.board import BOARDS, missing_tools, run_on_board
 from compiler.backend.targets.c.graph import read_graph
+from compiler.backend.targets.c.operators import add, conv, fully_connected, mean, mul, pad, pool, softmax, stream
 from compiler.errors import CheckFailed
 from compiler.options import Options
 from compiler.pipeline import compress
+from kernels import SOURCES
 from tests.kernels.litert import run
 from tests.kernels.random_network import RandomNetwork
 
@@ -32,6 +35,31 @@ def network() -> bytes:
 
 needs_board = pytest.mark.skipif(bool(missing_tools()), reason=f"needs {', '.join(missing_tools())} (kernels/apt.txt)")
 CARRIED = Path(__file__).resolve().parents[3] / "models" / "digits.keras"
+
+
+STRUCTS = {  # what the emitter counts for each
+    "conv2d_params": conv.PARAMS_BYTES,
+    "add_params": add.PARAMS_BYTES,
+    "pool_params": pool.PARAMS_BYTES,
+    "stream_stage": stream.STAGE_BYTES,
+    "stream_params": stream.PARAMS_BYTES,
+    "fully_connected_params": fully_connected.PARAMS_BYTES,
+    "mean_params": mean.PARAMS_BYTES,
+    "mul_params": mul.PARAMS_BYTES,
+    "pad_params": pad.PARAMS_BYTES,
+    "softmax_params": softmax.PARAMS_BYTES,
+}
+
+
+@needs_board
+def test_structs_are_as_large_as_is_counted(tmp_path: Path) -> None:
+    checks = "".join(
+        f"typedef char check_{name}[sizeof({name}) == {size} ? 1 : -1];\n" for name, size in STRUCTS.items()
+    )
+    (tmp_path / "sizes.c").write_text(f'#include "kernels.h"\n{checks}')
+    command = ["arm-none-eabi-gcc", *BOARDS["cortex-m4"].flags, "-std=c99", f"-I{SOURCES}", "-c", "sizes.c"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @needs_board

@@ -16,10 +16,10 @@ from compiler.backend.targets.c.operators.pool import Pool
 from compiler.backend.targets.c.overlap import row_distance
 from kernels.reference.stream import Rows, Walk, walk
 
-PARAMS_BYTES, STAGE_BYTES = 12, 28  # sizeof(stream_params) and (stream_stage) where pointers have 4 bytes
+PARAMS_BYTES, STAGE_BYTES = 12, 20  # sizeof(stream_params) and (stream_stage) where pointers have 4 bytes
 
 SUM_BYTES = 4  # of a channel
-FIELDS: dict[type, str] = {Conv: "conv", Add: "sum", Pool: "average"}
+KINDS: dict[type, str] = {Conv: "conv", Add: "sum", Pool: "average"}
 
 Stage = Conv | Add | Pool
 
@@ -112,7 +112,8 @@ class Stream(Node):
             name = f"{prefix}_{index}"
             definition, stage_bytes = stage.define(name)
             text, size = text + definition, size + stage_bytes + STAGE_BYTES
-            own: dict[str, object] = {FIELDS[type(stage)]: f"&{name}"}
+            kind = KINDS[type(stage)]
+            own: dict[str, object] = {f"by.{kind}": f"&{name}", "kind": f"STREAM_{kind.upper()}"}
             own |= {"row_bytes": self.row_bytes(index), "ring": self.rings[index]}
             own |= {"ring_rows": self.walk.rings[index], "height": self.heights[index + 1]}
             own |= dict(zip(("from", "beside"), sources, strict=False))
