@@ -51,13 +51,13 @@ def unstored_biases(tflite: bytes) -> int:
     """Bytes of biases that convolutions and FULLY_CONNECTEDs do without, since several are zero or one is left out."""
     model = flatbuffer.read(tflite)
     tensors = flatbuffer.subgraph(model).tensors
-    asked: dict[int, int] = {}  # by kernel: a layer may be applied more than once
+    asked: dict[tuple[int, ...], int] = {}  # calls of a layer have one kernel, and one bias if their inputs scale alike
     stored: dict[int, int] = {}
     for name, operator in flatbuffer.operators(model):
         if name not in ("CONV_2D", "FULLY_CONNECTED"):
             continue
         _, kernel, *bias = operator.inputs
-        asked[tensors[kernel].buffer] = 4 * flatbuffer.shape_of(tensors[kernel])[0]
+        asked[kernel, *bias] = 4 * flatbuffer.shape_of(tensors[kernel])[0]
         for index in bias:
             if index >= 0:
                 data = model.buffers[tensors[index].buffer].data

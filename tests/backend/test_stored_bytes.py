@@ -35,9 +35,9 @@ def test_two_tensors_with_the_same_bytes_count_once() -> None:
     assert stored_bytes(flatbuffer.write(model)).weight_bytes == stored_bytes(tflite).weight_bytes + kernel.size
 
 
-@pytest.mark.parametrize(("zero", "bytes_saved"), [(False, 0), (True, 4 * (8 + 8 + 5) - 4 * 8)])
+@pytest.mark.parametrize(("zero", "bytes_saved"), [(False, 0), (True, 4 * (2 * 8 + 8 + 5) - 4 * 8)])
 def test_zero_biases_are_one_or_left_out(zero: bool, bytes_saved: int) -> None:
-    """Those of equal length are one; a Dense has none. A layer that is applied twice has one bias."""
+    """Those of a length are one; a Dense has none. A layer that is applied to inputs of two scales has two."""
     inputs = keras.Input((8, 8, 8))
     shared = keras.layers.Conv2D(8, 3, padding="same", name="shared")
     x = keras.layers.Conv2D(8, 3, name="conv")(shared(keras.layers.ReLU()(shared(inputs))))
