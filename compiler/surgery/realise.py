@@ -51,7 +51,7 @@ def realise(
     advance: Callable[[], None] = lambda: None,
 ) -> Realised:
     """Factors for `choices`; `recover` trains them too. `decided` replays a saved plan's gates instead of judging.
-    `stage` is told what begins, and how often `advance` will be called."""
+    `stage` is told what begins, and how often `advance` will be called at most."""
     judge = Divergence(network, knowledge.held_out)
     replay = dict(decided or ())
     known = replay.get("refit")
