@@ -129,7 +129,7 @@ class Attempts:
     def has_more(self, tried: Try, near: Try) -> bool:
         """Whether a file that need not keep the wish needs more RAM than the one that misses it, as the tool says."""
         session = self.session
-        seen = session.target.measure(tried.built.emitted.tflite, session.reference.inputs)
+        seen = session.confined.measure(tried.built.emitted.tflite, session.reference.inputs)
         return tried.given.limits.arena_bytes is None and seen.arena_bytes > self.needed(near)
 
     def needed(self, tried: Try) -> float:

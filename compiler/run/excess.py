@@ -8,7 +8,7 @@ from compiler.solver.limits import Limits
 
 def excess(session: Session, emitted: Emitted, limits: Limits) -> Limits | None:
     """What the file needs above each limit; None where it keeps them all."""
-    reference, target = session.reference, session.target
+    reference, target = session.reference, session.confined
     before, seen = reference.figures, target.measure(emitted.tflite, reference.inputs)
     if limits.latency_ratio is not None and "measured" in (before.time_label, seen.time_label):
         before, seen = target.measure_in_turn(reference.tflite, emitted.tflite, reference.inputs)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import keras
 
+from compiler.backend.targets.target import Target
 from compiler.frontend.read_network import Network
 from compiler.result import Result
 from compiler.run.search import Found
@@ -24,6 +25,7 @@ class Finished:
     model: keras.Model
     plan: Plan
     result: Result
+    target: Target
     borders: tuple[str, str] | None = None  # what the network calls its one input and its one output
 
 
@@ -31,7 +33,9 @@ def finished(session: Session, found: Found, result: Result) -> Finished:
     """What `found` amounts to."""
     built = found.built
     plan = plan_of(session, built.choices, built.predicted_loss, built.realised.gates)
-    return Finished(built.emitted.tflite, built.emitted.model, plan, result, borders_of(session.network))
+    return Finished(
+        built.emitted.tflite, built.emitted.model, plan, result, session.confined, borders_of(session.network)
+    )
 
 
 def borders_of(network: Network) -> tuple[str, str] | None:

@@ -56,7 +56,7 @@ class Session:
     """One run of the compiler on one network."""
 
     options: Options
-    target: Target
+    target: Target  # as the flags ask for it
     network: Network
     knowledge: Study
     examples: Examples
@@ -68,7 +68,7 @@ class Session:
     def original(self) -> Emitted:
         """The original network's int8 file, by the same converter and writer: what all sizes are compared with."""
         self.progress.stage("Emitting the original for comparison")
-        return self.emit(self.network.whole)
+        return self.emit(self.network.whole, target=self.target)
 
     @cached_property
     def dense(self) -> Emitted:
@@ -92,6 +92,12 @@ class Session:
         self.progress.stage(f"Running the original: {self.target.tool}")
         return reference_of(self.target, original.tflite, self.knowledge.held_out, original.figures.macs)
 
+    @cached_property
+    def confined(self) -> Target:
+        """The target of compressed files: its tool is told of the RAM that the original takes, or a flag allows."""
+        allowed = self.options.max_arena_bytes
+        return self.target.within(self.reference.figures.arena_bytes if allowed is None else allowed)
+
     def emit_rounded(
         self,
         model: keras.Model,
@@ -112,11 +118,19 @@ class Session:
         )
         return replace(self.emit(rounded, blocks, bool(few_bits)), model=model), ("round", kept)
 
-    def emit(self, model: keras.Model, blocks: tuple[tuple[int, int], ...] = (), few_bits: bool = False) -> Emitted:
+    def emit(
+        self,
+        model: keras.Model,
+        blocks: tuple[tuple[int, int], ...] = (),
+        few_bits: bool = False,
+        target: Target | None = None,
+    ) -> Emitted:
+        """The int8 file of a float model on `target` [default: `confined`]."""
+        target = target or self.confined
         calibration = (*zip(self.knowledge.inputs, self.knowledge.held_out, strict=True),)
         joined = [np.concatenate(parts) for parts in calibration]
-        tflite = emit(model, joined, self.target, io=self.options.io, blocks=blocks, few_bits=few_bits)  # type: ignore[arg-type]
-        stored = self.target.stored(tflite)
+        tflite = emit(model, joined, target, io=self.options.io, blocks=blocks, few_bits=few_bits)  # type: ignore[arg-type]
+        stored = target.stored(tflite)
         return Emitted(
             tflite, model, StoredFigures(stored.params, stored.weight_bytes, stored.file_bytes, macs(tflite))
         )

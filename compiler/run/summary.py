@@ -38,7 +38,7 @@ def summarise(session: Session, found: Found, seconds: float) -> Result:
     verification = verified(session, built.emitted)
     if not (found.replayed or dict(built.realised.gates).get("finetune")):
         check_budget(session, original, built.emitted)
-    on = on_target(session.reference, built.emitted.tflite)
+    on = on_target(session.confined, session.reference, built.emitted.tflite)
     cost = session.target.cost
     rows = tuple(
         report_site(site, choice, cost(site, DENSE), cost(site, choice), loss)

@@ -52,9 +52,9 @@ class Wishes:
     @cached_property
     def model(self) -> PlanModel:
         session = self.session
-        arena = session.reference.figures.arena_bytes
-        if session.dense is not session.original:
-            arena = session.target.measure(session.dense.tflite, session.reference.inputs).arena_bytes
+        arena, thriftiest = session.reference.figures.arena_bytes, session.target.within(0)
+        if session.dense is not session.original or thriftiest != session.target:
+            arena = thriftiest.measure(session.dense.tflite, session.reference.inputs).arena_bytes
         return PlanModel(session.dense.tflite, session.inventory.sites, session.target, arena, session.original.tflite)
 
     @cached_property

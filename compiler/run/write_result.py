@@ -11,7 +11,6 @@ from compiler.report.report_json import report_json
 from compiler.run.finished import Finished
 from compiler.run.plan_json import plan_json
 from compiler.run.refuse_overwrite import refuse_overwrite
-from compiler.run.target_of import target_of
 from compiler.run.write_files import write_files
 
 
@@ -33,9 +32,8 @@ def write_result(options: Options, done: Finished) -> None:
 
 def native_files(options: Options, done: Finished) -> dict[Path, bytes]:
     """What is built for the device, where that is not the TFLite file itself."""
-    target = target_of(options)
-    wanted = target.is_source or options.keep_target_files
-    files = target.files(done.tflite, options.output_path.stem, done.borders) if wanted else {}
+    wanted = done.target.is_source or options.keep_target_files
+    files = done.target.files(done.tflite, options.output_path.stem, done.borders) if wanted else {}
     return {options.output_path.parent / name: content for name, content in files.items()}
 
 

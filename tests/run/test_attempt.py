@@ -74,6 +74,7 @@ def with_wishes(wishes: object, build: object, measured: int | None = None) -> A
         build=build,
         options=options,
         target=target,
+        confined=target,
     )
     found = Attempts(session, {}, "params")
     found.__dict__["wishes"] = wishes
@@ -313,7 +314,7 @@ class Timed:
 
     def session(self) -> Any:
         reference = SimpleNamespace(tflite=b"before", inputs=[], figures=self.measure(b"before", []))
-        return SimpleNamespace(reference=reference, target=self)
+        return SimpleNamespace(reference=reference, confined=self)
 
     @staticmethod
     def file(tflite: bytes) -> Any:

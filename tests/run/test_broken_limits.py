@@ -17,7 +17,7 @@ def session(max_file_bytes: int | None, max_arena_bytes: int | None) -> Any:
     )
     seen = SimpleNamespace(arena_bytes=900, time=1.0, time_label="estimate", time_error=0.0, time_ratio=None)
     target = SimpleNamespace(measure=lambda *_: seen)
-    return SimpleNamespace(options=options, target=target, reference=SimpleNamespace(figures=seen, inputs=()))
+    return SimpleNamespace(options=options, confined=target, reference=SimpleNamespace(figures=seen, inputs=()))
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,12 @@ def test_the_accelerator_is_the_target_s_own() -> None:
     assert found.accelerator == "ethos-u65-256"  # type: ignore[attr-defined]
 
 
+def test_a_limit_of_ram_is_told_to_a_tool_that_can_choose() -> None:
+    told = target_of(options(target="ethos_u", max_arena_bytes=6144))
+    assert told.sram_bytes == 6144  # type: ignore[attr-defined]
+    assert target_of(options(target="cortex_m", max_arena_bytes=6144)) == target_of(options(target="cortex_m"))
+
+
 def test_the_c_of_a_network_is_called_as_asked() -> None:
     assert target_of(options(target="c")).c_name == "model"  # type: ignore[attr-defined]
     assert target_of(options(target="c", c_name="keyword")).c_name == "keyword"  # type: ignore[attr-defined]

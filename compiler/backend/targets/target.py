@@ -272,6 +272,10 @@ class Target(ABC):
 
     # --- the tool ---------------------------------------------------------------------------------------------
 
+    def within(self, ram_bytes: float) -> Target:
+        """The target with its tool told how much RAM an inference may take, where it trades RAM for speed."""
+        return self
+
     def require_tool(self) -> None:
         """Raise BadInput with the way out unless the tool's packages are installed."""
         for package in self.packages:

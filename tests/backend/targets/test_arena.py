@@ -112,26 +112,34 @@ def test_tensors_that_never_meet_share_their_place() -> None:
     assert packed_bytes([]) == peak_bytes([]) == 0
 
 
-@pytest.mark.parametrize(("name", "tolerance"), [("cortex_m", 0.01), ("xcore", 0.05), ("ethos_u", 0.05)])
+@pytest.mark.parametrize(("name", "tolerance"), [("cortex_m", 0.01), ("xcore", 0.05)])
 def test_the_estimate_is_near_what_the_tool_says(name: str, tolerance: float) -> None:
-    if name != "ethos_u":
-        pytest.importorskip("xmos_ai_tools", reason="xmos-ai-tools needs numpy below 2 (Python 3.11 or 3.12)")
+    pytest.importorskip("xmos_ai_tools", reason="xmos-ai-tools needs numpy below 2 (Python 3.11 or 3.12)")
     tflite, target = residual_network(24), TARGETS[name]
     figures = target.measure(tflite, np.zeros((1, 8, 8, 4), np.int8))
     assert target.estimate_arena(read_graph(tflite)) == pytest.approx(figures.arena_bytes, rel=tolerance)
 
 
 @pytest.mark.parametrize("file", ["pretrainedResnet_quant", "kws_ref_model", "vww_96_int8"])
-@pytest.mark.parametrize(("name", "tolerance"), [("cortex_m", 0.005), ("xcore", 0.04), ("ethos_u", 0.08)])
+@pytest.mark.parametrize(("name", "tolerance"), [("cortex_m", 0.005), ("xcore", 0.04)])
 def test_the_estimate_holds_on_networks_it_was_not_fitted_to(
     shared: Path, file: str, name: str, tolerance: float
 ) -> None:
-    if name != "ethos_u":
-        pytest.importorskip("xmos_ai_tools", reason="xmos-ai-tools needs numpy below 2 (Python 3.11 or 3.12)")
+    pytest.importorskip("xmos_ai_tools", reason="xmos-ai-tools needs numpy below 2 (Python 3.11 or 3.12)")
     tflite = (shared / "models" / "tflite" / f"{file}.tflite").read_bytes()
     graph, target = read_graph(tflite), TARGETS[name]
     sample = np.zeros(graph.tensors[graph.inputs[0]].shape, np.int8)
     assert target.estimate_arena(graph) == pytest.approx(target.measure(tflite, sample).arena_bytes, rel=tolerance)
+
+
+@pytest.mark.parametrize("file", ["pretrainedResnet_quant", "kws_ref_model", "vww_96_int8"])
+def test_velas_estimate_lies_between_what_it_needs_and_what_it_takes(shared: Path, file: str) -> None:
+    tflite, target = (shared / "models" / "tflite" / f"{file}.tflite").read_bytes(), TARGETS["ethos_u"]
+    graph = read_graph(tflite)
+    sample = np.zeros(graph.tensors[graph.inputs[0]].shape, np.int8)
+    needs, takes = (t.measure(tflite, sample).arena_bytes for t in (target.within(0), target))
+    assert needs <= target.estimate_arena(graph) <= takes
+    assert needs < 0.75 * takes
 
 
 def test_an_operator_in_place_frees_what_only_it_reads() -> None:

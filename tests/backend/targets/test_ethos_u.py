@@ -42,6 +42,17 @@ def test_another_accelerator_is_another_object() -> None:
         EthosU(accelerator="ethos-u99-1")
 
 
+def test_vela_keeps_to_the_sram_that_it_is_told_of() -> None:
+    tflite = residual_network(24)
+    free = ETHOS_U.measure(tflite, INPUTS)
+    told = ETHOS_U.within(free.arena_bytes - 1)
+    confined = told.measure(tflite, INPUTS)
+    assert confined.arena_bytes < free.arena_bytes
+    assert dict(confined.extra)["vela_options"] == f"--arena-cache-size {free.arena_bytes - 1}"
+    assert "vela_options" not in dict(free.extra)
+    assert ETHOS_U.within(0).measure(tflite, INPUTS).arena_bytes <= confined.arena_bytes
+
+
 def test_an_operator_left_to_the_cpu_fails_by_name() -> None:
     network = Int8Network((8, 8, 4))
     network.gather([0, 2])
