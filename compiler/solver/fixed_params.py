@@ -14,10 +14,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from compiler.backend.targets.plan_model import PlanModel
 from compiler.backend.targets.target import Target
 from compiler.errors import Infeasible
 from compiler.solver.knapsack import Cut, knapsack
 from compiler.solver.limits import Limited, Limits, Menus
+from compiler.solver.thriftiest import thriftiest
 from compiler.types import DENSE, Choice, Cost, Inventory
 
 UNITS = {"params": "weight_bytes", "bytes": "file_bytes", "macs": "macs"}
@@ -25,6 +27,7 @@ ROUNDS = 8
 TOLERANCE = 2e-6  # of a limit: HiGHS lets half of this pass, and now and then some more
 MOST_CUTS = 40
 FEW_CUTS = 6  # where a target streams, and estimates take longer
+NOT_FOUND = "no plan was found within --max_arena_bytes; raise it a little."
 APART = 1.5  # times the loss of a choice that needs too much RAM: the next that is tried in its place
 
 
@@ -124,11 +127,19 @@ class Problem:
         if not self.most and not len(self.bounds) and not self.cuts:
             return tuple(int(np.argmin(cost)) for cost in unit)
         granted = np.array([np.inf, *self.most]) - self.untouched
+        found: list[tuple[int, ...]] = []
         try:
-            return self.solve(unit, granted)
+            found.append(self.solve(unit, granted))
         except Infeasible:
-            if not self.most:
-                raise
+            pass
+        if self.limited is not None and self.limited.model.target.streams and len(self.cuts) > FEW_CUTS:
+            picks = self.thriftiest(self.limited.model)
+            if self.affords(picks, granted) and self.limited.fits(self.plan(picks)):
+                found.append(picks)
+        if found:
+            return min(found, key=lambda picks: self.priced(picks)[0])
+        if not self.most:
+            raise Infeasible(NOT_FOUND)
         # Sites share bytes of the file, which rows of sums don't know: what the plan without the limit shares is lent.
         picks = self.solve(unit, np.full(len(granted), np.inf))
         shares = sum(cost[pick] for cost, pick in zip(self.shared, picks, strict=True)) - self.priced(picks)
@@ -158,7 +169,12 @@ class Problem:
             if cut is None:
                 return picks
             self.cuts.append(cut)
-        raise Infeasible("no plan was found within --max_arena_bytes; raise it a little.")
+        raise Infeasible(NOT_FOUND)
+
+    def thriftiest(self, model: PlanModel) -> tuple[int, ...]:
+        """The picks that need least RAM as `model` knows it, for targets that stream."""
+        menus = {site.name: self.menus[site.name] for site in self.inventory.sites}
+        return thriftiest(menus, [shared[:, 0] for shared in self.shared], model)
 
     def improved(self, picks: tuple[int, ...], losses: Sequence[np.ndarray], granted: np.ndarray) -> tuple[int, ...]:
         """`picks`, which keep the limits, moved site by site towards the plan of least loss that ignores the RAM, as

@@ -57,10 +57,13 @@ class Reach:
         return self.model.time_ratio(problem.plan(self._least(problem, times)))
 
     def arena_bytes(self) -> float:
-        """By halving: RAM is no sum. Where the target streams, what is always found, which may not be the least: no
-        layer is split, and the streams stay those of the original."""
+        """By halving: RAM is no sum. Where the target streams, by trying kinds of layers."""
         if self.model.target.streams:
-            return float(self.model.arena_bytes({}))
+            problem = self.problem(Limits())
+            picks = problem.thriftiest(self.model)
+            if problem.solution(picks).kept > self.factor:
+                picks = problem.smallest()
+            return float(self.model.arena_bytes(problem.plan(picks)))
         found = self._with_arena(np.inf)
         assert found is not None, "the budget by itself is met"
         low, high = 0.0, found

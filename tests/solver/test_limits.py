@@ -11,7 +11,7 @@ import pytest
 from compiler.backend.targets import TARGETS
 from compiler.backend.targets.plan_model import PlanModel
 from compiler.errors import Infeasible
-from compiler.solver.fixed_params import Problem, fixed_params, smallest_factor
+from compiler.solver.fixed_params import Problem, Solution, fixed_params, smallest_factor
 from compiler.solver.limits import Limited, Limits, Menus
 from compiler.solver.reach import Reach, blame
 from compiler.types import DENSE, Candidate, Choice, ConvSite, Cost, Inventory
@@ -211,20 +211,29 @@ def test_a_refusal_names_a_limit_that_works(limits: Limits, flag: str) -> None:
                 fixed_params(menus, INVENTORY, TARGETS["cortex_m"], original, 0.9, "params", limited)
 
 
-def test_where_operators_are_streamed_the_original_s_arena_is_found() -> None:
-    """No site bounds it, so a few cuts are tried, and then no layer is split."""
+@pytest.mark.parametrize("cuts", [0, 6])
+@pytest.mark.parametrize("above", [1.0, 1.2, 1.6])
+def test_where_operators_are_streamed_the_least_arena_is_found(
+    above: float, cuts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No site bounds it: a few cuts are tried, and then kinds of layers."""
+    monkeypatch.setattr("compiler.solver.fixed_params.FEW_CUTS", cuts)
     menus, original, model = case("c")
-    limit = model.arena_bytes({})
-    text = blame(Limits(arena_bytes=0.5 * limit), Reach(menus, INVENTORY, TARGETS["c"], original, 0.9, "params", model))
-    assert f"the smallest reachable is about {limit}; ask for" in text
-    solution = fixed_params(
-        menus, INVENTORY, TARGETS["c"], original, 0.9, "params", Limited(Limits(arena_bytes=limit), model)
-    )
-    assert model.arena_bytes(dict(solution.choices)) <= limit
+    least = min(model.arena_bytes(plan) for plan, *_ in plans(menus))
+    assert least < 0.8 * model.arena_bytes({})
+    reach = Reach(menus, INVENTORY, TARGETS["c"], original, 0.9, "params", model)
+    text = blame(Limits(arena_bytes=0.5 * least), reach)
+    assert f"the smallest reachable is about {least}; ask for" in text
+
+    def plan(limit: float) -> Solution:
+        limited = Limited(Limits(arena_bytes=limit), model)
+        return fixed_params(menus, INVENTORY, TARGETS["c"], original, 0.9, "params", limited)
+
+    solution = plan(above * least)
+    assert model.arena_bytes(dict(solution.choices)) <= above * least
     assert solution.kept <= 0.9
-    few = Limited(Limits(arena_bytes=0.2 * limit), model)
     with pytest.raises(Infeasible):
-        fixed_params(menus, INVENTORY, TARGETS["c"], original, 0.9, "params", few)
+        plan(least - 1)
 
 
 def test_limits_that_exclude_each_other_are_both_named() -> None:
