@@ -47,22 +47,16 @@ def stored_bytes(tflite: bytes) -> StoredBytes:
     return StoredBytes(params=sum(params.values()), weight_bytes=sum(parts.values()), file_bytes=len(tflite))
 
 
-def unstored_biases(tflite: bytes) -> int:
-    """Bytes of biases that convolutions and FULLY_CONNECTEDs do without, since several are zero or one is left out."""
+def leaves_out_biases(tflite: bytes) -> bool:
+    """Whether a convolution or FULLY_CONNECTED has no bias, or zeros, which are stored once for each length."""
     model = flatbuffer.read(tflite)
     tensors = flatbuffer.subgraph(model).tensors
-    asked: dict[tuple[int, ...], int] = {}  # calls of a layer have one kernel, and one bias if their inputs scale alike
-    stored: dict[int, int] = {}
     for name, operator in flatbuffer.operators(model):
-        if name not in ("CONV_2D", "FULLY_CONNECTED"):
-            continue
-        _, kernel, *bias = operator.inputs
-        asked[kernel, *bias] = 4 * flatbuffer.shape_of(tensors[kernel])[0]
-        for index in bias:
-            if index >= 0:
-                data = model.buffers[tensors[index].buffer].data
-                stored[_address(data)] = data.nbytes
-    return sum(asked.values()) - sum(stored.values())
+        if name in ("CONV_2D", "FULLY_CONNECTED"):
+            bias = operator.inputs[2] if len(operator.inputs) > 2 else -1
+            if bias < 0 or not np.any(model.buffers[tensors[bias].buffer].data):
+                return True
+    return False
 
 
 def macs(tflite: bytes) -> int:

@@ -43,8 +43,8 @@ def point(session: Session, chosen: list[Candidate], unit: str) -> FrontPoint:
 
 
 def priced(session: Session, chosen: list[Candidate]) -> Cost:
-    """A whole plan: the figures of the file without one, with the price of the sites replaced by the plan's."""
+    """A whole plan, as the solver prices it: figures of the whole file, with the plan's price for that of the sites."""
     sites = session.inventory.sites
     before = session.target.total((site, DENSE) for site in sites)
     after = session.target.total((site, c.choice) for site, c in zip(sites, chosen, strict=True))
-    return session.dense.figures.cost - before + after
+    return session.filled.cost - before + after

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from compiler.backend.emit import emit
-from compiler.backend.stored_bytes import macs
+from compiler.backend.stored_bytes import leaves_out_biases, macs
 from compiler.backend.targets.target import Target
 from compiler.backend.verify import run
 from compiler.datafree.study import Study
@@ -24,6 +24,7 @@ from compiler.result import Evidence, StoredFigures
 from compiler.run.cache import Cache
 from compiler.run.examples import BATCH, Examples
 from compiler.run.on_target import Reference, reference_of
+from compiler.surgery.fill_biases import fill_biases
 from compiler.surgery.finetune import Finetune, finetune
 from compiler.surgery.realise import Gates, Realised, realise
 from compiler.surgery.round_kernels import few_bit_layers, round_kernels
@@ -81,9 +82,17 @@ class Session:
 
     @cached_property
     def inventory(self) -> Inventory:
-        """With what `dense` is smaller than the original, less the biases that it need not store as plans do."""
-        dropped = self.original.figures.cost - self.dense.figures.cost
-        return replace(self.network.inventory, dropped=dropped - self.target.unstored_biases(self.dense.tflite))
+        """With what the original spends beyond `filled`."""
+        return replace(self.network.inventory, dropped=self.original.figures.cost - self.filled.cost)
+
+    @cached_property
+    def filled(self) -> StoredFigures:
+        """Of the file that a plan without any compression gives, were no bias zero: those of plans aren't."""
+        dense = self.dense
+        if not (self.target.is_tflite and leaves_out_biases(dense.tflite)):
+            return dense.figures
+        self.progress.stage("Emitting the network with all of its biases")
+        return self.emit(fill_biases(self.network.folded, self.network.inventory)).figures
 
     @cached_property
     def reference(self) -> Reference:

@@ -10,6 +10,7 @@ rows (`limits`). Where plans within the RAM are not found by cuts, the smallest 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -128,10 +129,8 @@ class Problem:
             return tuple(int(np.argmin(cost)) for cost in unit)
         granted = np.array([np.inf, *self.most]) - self.untouched
         found: list[tuple[int, ...]] = []
-        try:
+        with suppress(Infeasible):
             found.append(self.solve(unit, granted))
-        except Infeasible:
-            pass
         if self.limited is not None and self.limited.model.target.streams and len(self.cuts) > FEW_CUTS:
             picks = self.thriftiest(self.limited.model)
             if self.affords(picks, granted) and self.limited.fits(self.plan(picks)):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 import pytest
@@ -11,24 +13,74 @@ from keras import layers
 from compiler.options import Options
 from compiler.pipeline import analyse, priced
 from compiler.run.attempt import Attempts, share
+from compiler.run.front import point
+from compiler.solver.fixed_params import UNITS
 from tests.frontend.networks import randomize
 
 
-def zero_biases(path: Path) -> None:
-    """Three residual blocks, normalized in front of their convolutions, as in ResNet v2."""
-    x = inputs = keras.Input((12, 12, 8))
-    for index in range(3):
+def blocks(x: Any, count: int, conv: Callable[[int], Any]) -> Any:
+    """Residual blocks, normalized in front of their convolutions, as in ResNet v2."""
+    for index in range(count):
         h = layers.ReLU()(layers.BatchNormalization(name=f"norm{index}")(x))
-        x = layers.Add()([x, layers.Conv2D(8, 3, padding="same", use_bias=False, name=f"conv{index}")(h)])
-    model = randomize(keras.Model(inputs, layers.Dense(6, use_bias=False)(layers.GlobalAveragePooling2D()(x))))
-    model.save(path)
+        x = layers.Add()([x, conv(index)(h)])
+    return layers.GlobalAveragePooling2D()(x)
 
 
-@pytest.mark.parametrize("target", ["mobile", "cortex_m"])
-def test_a_plan_keeps_what_it_was_priced_at(target: str, tmp_path: Path) -> None:
+def convolution(index: int) -> Any:
+    return layers.Conv2D(8, 3, padding="same", use_bias=False, name=f"conv{index}")
+
+
+def separable(index: int) -> Any:
+    return layers.SeparableConv2D(8, 3, padding="same", use_bias=False, name=f"conv{index}")
+
+
+def convolutions() -> keras.Model:
+    inputs = keras.Input((12, 12, 8))
+    return keras.Model(inputs, layers.Dense(6, use_bias=False)(blocks(inputs, 3, convolution)))
+
+
+def wide_head() -> keras.Model:
+    inputs = keras.Input((12, 12, 8))
+    return keras.Model(inputs, layers.Dense(200, use_bias=False, name="head")(blocks(inputs, 2, convolution)))
+
+
+def depthwise() -> keras.Model:
+    """Whose biases are as long as those of the convolutions behind them."""
+    inputs = keras.Input((12, 12, 8))
+    return keras.Model(inputs, layers.Dense(6)(blocks(inputs, 3, separable)))
+
+
+def shared() -> keras.Model:
+    """A layer that is applied to inputs of three scales: three biases, once they are other than zero."""
+    x = inputs = keras.Input((12, 12, 8))
+    conv = layers.Conv2D(8, 3, padding="same", use_bias=False, name="shared")
+    for _ in range(3):
+        x = layers.ReLU()(conv(x))
+    return keras.Model(inputs, layers.Dense(4)(layers.GlobalAveragePooling2D()(layers.Conv2D(8, 3, name="last")(x))))
+
+
+@pytest.mark.parametrize(
+    ("network", "flags", "off"),
+    [
+        (convolutions, {}, 1e-6),
+        (convolutions, {"target": "cortex_m"}, 1e-6),
+        (convolutions, {"budget": "bytes"}, 0.03),  # what an operator adds to a file is an estimate
+        (wide_head, {"exclude": "head"}, 1e-6),  # which keeps no bias
+        (depthwise, {}, 1e-6),
+        (shared, {}, 1e-6),
+    ],
+    ids=["convolutions", "cortex_m", "bytes", "wide head", "depthwise", "shared"],
+)
+def test_a_plan_keeps_what_it_was_priced_at(
+    network: Callable[[], keras.Model], flags: dict[str, Any], off: float, tmp_path: Path
+) -> None:
     path = tmp_path / "net.keras"
-    zero_biases(path)
-    session = analyse(Options(input_path=path, output_path=tmp_path / "net.tflite", target=target), path)
-    plan = Attempts(session, priced(session), "params").wishes.plan(0.8)[0]
+    randomize(network()).save(path)
+    options = Options(input_path=path, output_path=tmp_path / "net.tflite", **flags)
+    session = analyse(options, path)
+    offered = priced(session)
+    plan = Attempts(session, offered, options.budget).wishes.plan(0.9)[0]
     built = session.build(plan.choices, plan.losses, plan.predicted_loss)
-    assert share(built.emitted, session.original, "params") == pytest.approx(plan.kept, abs=1e-6)
+    assert share(built.emitted, session.original, options.budget) == pytest.approx(plan.kept, abs=off)
+    chosen = [next(c for c in offered[name] if c.choice == choice) for name, choice in plan.choices]
+    assert point(session, chosen, UNITS[options.budget]).factor == pytest.approx(plan.kept, abs=1e-9)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from compiler.backend.stored_bytes import StoredBytes, stored_bytes, unstored_biases
+from compiler.backend.stored_bytes import StoredBytes, stored_bytes
 from compiler.backend.targets.agreement import Agreement
 from compiler.backend.targets.arena import live_tensors, packed_bytes
 from compiler.backend.targets.cost import (
@@ -263,12 +263,6 @@ class Target(ABC):
         zero_points = ZERO_POINT_BYTES * sum({e.kernel[3] for e in convs})
         shared = shared_zero_bias_bytes(convs)
         return whole + Cost(-shared, zero_points - shared)
-
-    def unstored_biases(self, tflite: bytes) -> Cost:
-        """By how much the artefact of a file without any factors is smaller than if none of its biases were zero: those
-        of plans aren't, once kernels were fitted and rounded."""
-        saved = unstored_biases(tflite) if self.is_tflite else 0
-        return Cost(saved, saved)
 
     # --- the tool ---------------------------------------------------------------------------------------------
 
