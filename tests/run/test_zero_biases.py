@@ -15,6 +15,7 @@ from compiler.pipeline import analyse, priced
 from compiler.run.attempt import Attempts, share
 from compiler.run.front import point
 from compiler.solver.fixed_params import UNITS
+from compiler.types import DENSE
 from tests.frontend.networks import randomize
 
 
@@ -60,27 +61,35 @@ def shared() -> keras.Model:
 
 
 @pytest.mark.parametrize(
-    ("network", "flags", "off"),
+    ("network", "flags"),
     [
-        (convolutions, {}, 1e-6),
-        (convolutions, {"target": "cortex_m"}, 1e-6),
-        (convolutions, {"budget": "bytes"}, 0.03),  # what an operator adds to a file is an estimate
-        (wide_head, {"exclude": "head"}, 1e-6),  # which keeps no bias
-        (depthwise, {}, 1e-6),
-        (shared, {}, 1e-6),
+        (convolutions, {}),
+        (convolutions, {"target": "cortex_m"}),
+        (wide_head, {"exclude": "head"}),  # which keeps no bias
+        (depthwise, {}),
+        (shared, {}),
     ],
-    ids=["convolutions", "cortex_m", "bytes", "wide head", "depthwise", "shared"],
+    ids=["convolutions", "cortex_m", "wide head", "depthwise", "shared"],
 )
 def test_a_plan_keeps_what_it_was_priced_at(
-    network: Callable[[], keras.Model], flags: dict[str, Any], off: float, tmp_path: Path
+    network: Callable[[], keras.Model], flags: dict[str, Any], tmp_path: Path
 ) -> None:
     path = tmp_path / "net.keras"
     randomize(network()).save(path)
     options = Options(input_path=path, output_path=tmp_path / "net.tflite", **flags)
     session = analyse(options, path)
     offered = priced(session)
-    plan = Attempts(session, offered, options.budget).wishes.plan(0.9)[0]
+    plan = Attempts(session, offered, "params").wishes.plan(0.9)[0]
     built = session.build(plan.choices, plan.losses, plan.predicted_loss)
-    assert share(built.emitted, session.original, options.budget) == pytest.approx(plan.kept, abs=off)
+    assert share(built.emitted, session.original, "params") == pytest.approx(plan.kept, abs=1e-6)
     chosen = [next(c for c in offered[name] if c.choice == choice) for name, choice in plan.choices]
-    assert point(session, chosen, UNITS[options.budget]).factor == pytest.approx(plan.kept, abs=1e-9)
+    assert point(session, chosen, UNITS["params"]).factor == pytest.approx(plan.kept, abs=1e-9)
+
+
+def test_their_buffers_and_tensors_are_bytes_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "net.keras"
+    randomize(convolutions()).save(path)
+    session = analyse(Options(input_path=path, output_path=tmp_path / "net.tflite"), path)
+    whole = session.build(tuple((site.name, DENSE) for site in session.inventory.sites), (), 0.0).emitted.figures
+    assert whole.file_bytes == pytest.approx(session.filled.file_bytes, abs=64)
+    assert whole.file_bytes > session.original.figures.file_bytes + 300
