@@ -17,6 +17,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -32,6 +33,7 @@ from benchmarks.suites import NETWORKS  # noqa: E402
 
 RESULTS = ROOT / "benchmarks" / "results"
 BUDGETS = (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2)
+LOGGED = re.compile(r"[IWE]\d{4} ")  # a line of TensorFlow's, which comes behind the reason
 LONGEST = 3600.0  # seconds that one row may take
 
 
@@ -125,8 +127,8 @@ def process(row: Row, jobs: int, *flags: str) -> dict[str, Any]:
     except subprocess.TimeoutExpired:
         return {"error": f"not done after {LONGEST:.0f} s.", "infeasible": False}
     if done.returncode != 0:
-        last = done.stderr.strip().splitlines()[-1:] or [f"no message, exit code {done.returncode}"]
-        return {"error": last[0], "infeasible": False}
+        said = [line for line in done.stderr.strip().splitlines() if not LOGGED.match(line)]
+        return {"error": said[-1] if said else f"no message, exit code {done.returncode}", "infeasible": False}
     return json.loads(done.stdout.splitlines()[-1])
 
 

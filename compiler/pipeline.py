@@ -28,12 +28,13 @@ from compiler.run.configure_tensorflow import configure_tensorflow
 from compiler.run.details_of import details_of
 from compiler.run.examples import held_out_examples, load_examples
 from compiler.run.finished import Finished, finished
+from compiler.run.found import Found
 from compiler.run.lean_network import lean_network
 from compiler.run.plan_json import read_plan
 from compiler.run.plan_options import plan_options
 from compiler.run.price_zeros import price_zeros
 from compiler.run.refuse_chance import refuse_chance
-from compiler.run.search import Found, carry_out, known_offer, offer, plan_name, refuse_other_network, search, share
+from compiler.run.search import carry_out, known_offer, offer, plan_name, refuse_other_network, search, share
 from compiler.run.session import Session
 from compiler.run.summary import summarise
 from compiler.run.target_of import target_of

@@ -1,4 +1,4 @@
-"""Two halves of the examples: one to search on, one to report on, so that a search can't flatter its own report."""
+"""Two halves of the examples: one to search on, one to report on, so that what a search found is seen on others."""
 
 from __future__ import annotations
 

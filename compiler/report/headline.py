@@ -36,8 +36,8 @@ def drawbacks(result: Result) -> list[str]:
         )
     elif bound is not None and evidence.loss > bound:
         found.append(
-            f"LOSES {evidence.loss:.4f} of {evidence.metric} on examples that the search did not see, against "
-            f"{bound:g} asked (their number can't tell the two apart)"
+            f"LOSES {evidence.loss:.4f} of {evidence.metric} on the half of the examples that the search did not use, "
+            f"against {bound:g} asked (their number can't tell the two apart)"
         )
     elif bound is not None and evidence.tier == "estimated":
         found.append(f"the loss of {evidence.loss:.4f} is an ESTIMATE, on {evidence.examples:,} {evidence.source}")

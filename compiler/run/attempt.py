@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from compiler.errors import Infeasible
+from compiler.result import StoredFigures
 from compiler.run.cached_menus import Menus
 from compiler.run.excess import excess
 from compiler.run.session import Built, Emitted, Session
@@ -27,10 +28,14 @@ USED = 0.98  # of a budget: less is tried again, unless no plan is larger
 NEXT = 1e-3  # of the original: a grant that is nearer than this to the last gives no other plan
 
 
+def figure(of: StoredFigures, budget: str) -> int:
+    """In the unit of the budget."""
+    return int(getattr(of, MEASURED[budget]))
+
+
 def share(emitted: Emitted, original: Emitted, budget: str) -> float:
     """What an emitted file keeps of the original's, in the unit of the budget."""
-    field = MEASURED[budget]
-    return getattr(emitted.figures, field) / getattr(original.figures, field)
+    return figure(emitted.figures, budget) / figure(original.figures, budget)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +107,7 @@ class Attempts:
                 dearer = (granted + too_much) / 2 if np.isfinite(too_much) else granted + solution.kept - kept - 1e-4
                 if dearer < granted + NEXT:
                     break
-                granted = min(dearer, 1.0)
+                granted = min(dearer, max(1.0, factor))
             elif best is not None:
                 too_much = granted
                 granted = (best.granted + too_much) / 2

@@ -11,7 +11,7 @@ from compiler.decompose.metric import Metric, symmetric_roots
 from compiler.details import LayerDetail, Part
 from compiler.run.as_int8 import as_int8
 from compiler.run.cached_menus import Menus
-from compiler.run.search import Found
+from compiler.run.found import Found
 from compiler.run.session import Session
 from compiler.solver.fixed_params import UNITS
 from compiler.surgery.set_kernels import kernel_of

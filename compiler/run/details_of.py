@@ -10,9 +10,9 @@ from compiler.details import Details, Node
 from compiler.frontend.graph import calls
 from compiler.run.cached_menus import Menus
 from compiler.run.close_look import close_look
+from compiler.run.found import Found
 from compiler.run.front import front_of
 from compiler.run.pictures import changed, pictures
-from compiler.run.search import Found
 from compiler.run.session import Session
 
 POINTS = 24

@@ -9,7 +9,7 @@ import keras
 from compiler.backend.targets.target import Target
 from compiler.frontend.read_network import Network
 from compiler.result import Result
-from compiler.run.search import Found
+from compiler.run.found import Found
 from compiler.run.session import Session
 from compiler.run.summary import settings
 from compiler.run.versions import versions

@@ -2,43 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from compiler.errors import BadInput, Infeasible
+from compiler.errors import BadInput
 from compiler.frontend.read_network import Network
 from compiler.options import Options
-from compiler.result import Evidence
-from compiler.run.attempt import Attempts, share
+from compiler.run.attempt import Attempts, figure, share
 from compiler.run.cache import key_of
 from compiler.run.cached_menus import Menus, cached_menus, stored_menus
 from compiler.run.calibrate_menus import calibrate_menus
+from compiler.run.confirmed import confirmed
+from compiler.run.found import Found
 from compiler.run.menus import menus
 from compiler.run.refuse_choice import refuse_choice
 from compiler.run.session import Built, Emitted, Session
 from compiler.solver.candidates import Menu, menu_of
-from compiler.solver.fixed_loss import Tried, fixed_loss
+from compiler.solver.fixed_loss import fixed_loss
 from compiler.surgery.set_kernels import kernel_of
 from compiler.types import Plan
 
+MORE = 1 + 1e-6  # of the dense plan's price: the solver's tolerance
 # Whose source decides what is on a menu.
 MENU_ROOMS = ("datafree", "decompose", "sparsity", "solver", "backend", "frontend", "surgery", "run", "tflite")
-
-
-@dataclass(frozen=True, eq=False)
-class Found:
-    """The plan carried out, what it loses on the report half, and how the search came to it.
-
-    `tried`: (share kept of the budget's unit, loss) of every file that the search measured.
-    """
-
-    built: Built
-    evidence: Evidence
-    search_loss: float | None = None
-    evaluations: int = 0
-    notes: tuple[str, ...] = ()
-    tried: tuple[tuple[float, float], ...] = ()
-    replayed: bool = False
 
 
 def search(session: Session, original: Emitted, offered: Menus) -> Found:
@@ -58,56 +43,14 @@ def search(session: Session, original: Emitted, offered: Menus) -> Found:
         return built, loss
 
     estimated = session.evaluate is None and session.examples.synthetic
+    # Where the original stores biases once that plans fill, the plan that leaves every layer dense is larger than it.
+    dense = figure(session.filled, options.budget) / figure(original.figures, options.budget)
+    most = MORE * dense if dense > 1 else 1.0
     accepted = fixed_loss(
-        measured, attempt.wishes.lowest(), options.max_acc_loss, say=session.progress.note, estimated=estimated
+        measured, attempt.wishes.lowest(), options.max_acc_loss, most, say=session.progress.note, estimated=estimated
     )
-    found = confirmed(session, accepted, measured)
+    found = confirmed(session, accepted, measured, most)
     return replace(found, evaluations=len(seen), tried=tuple(seen), notes=found.notes + attempt.said(found.built))
-
-
-def confirmed(session: Session, accepted: list[Tried[Built]], attempt: Callable[[float], tuple[Built, float]]) -> Found:
-    """The most compressed attempt that is within the bound on the report half, too. `attempt(factor)` makes another one
-    and measures it on the search half: for where none is. Where that isn't either, the one that loses least, unless
-    chance does not explain that it loses more than the bound. Raises Infeasible where there is none."""
-    bound = session.options.max_acc_loss
-    seen: list[Found] = []
-    for tried in stepping_back(accepted, attempt, bound):
-        evidence = session.measure(tried.attempt.emitted.tflite, "report")
-        seen.append(Found(tried.attempt, evidence, tried.loss))
-        if session.examples.halves is None or evidence.loss <= bound:
-            note = "smaller plans lost more than the bound on the report half, so this is a larger one"
-            return seen[0] if len(seen) == 1 else replace(seen[-1], notes=(note,))
-    best = min(seen, key=lambda found: found.evidence.loss)
-    if refuted(best.evidence, bound):
-        even = "" if len(seen) == 1 else ", even one step back"
-        raise Infeasible(
-            f"--max_acc_loss {bound:g} was met on the half that the search used but not on the other{even}; give more "
-            "--data or ask for a larger loss."
-        )
-    note = "on the report half every plan lost more than the bound; what this one does, chance explains"
-    return replace(best, notes=(note,))
-
-
-def stepping_back(
-    accepted: list[Tried[Built]], attempt: Callable[[float], tuple[Built, float]], bound: float
-) -> Iterator[Tried[Built]]:
-    """The attempts that the search accepted, the most compressed first, and a new one halfway to the whole network if
-    it can be made and is within the bound."""
-    yield from reversed(accepted)
-    if accepted[0].factor >= 1:
-        return
-    factor = (accepted[0].factor + 1) / 2
-    try:
-        made, loss = attempt(factor)
-    except Infeasible:
-        return
-    if loss <= bound:
-        yield Tried(factor, made, loss)
-
-
-def refuted(evidence: Evidence, bound: float) -> bool:
-    """The loss lies above the bound with all of its interval; where there is none, as it was measured."""
-    return (evidence.loss if evidence.interval is None else evidence.interval[0]) > bound
 
 
 def known_offer(session: Session) -> Menus | None:

@@ -16,9 +16,9 @@ from compiler.errors import CheckFailed
 from compiler.frontend.feed import feed
 from compiler.result import Evidence, Provenance, Result, Verification, report_left, report_site
 from compiler.run.attempt import MEASURED, share
+from compiler.run.found import Found
 from compiler.run.lean_network import left_out
 from compiler.run.on_target import on_target
-from compiler.run.search import Found
 from compiler.run.session import Emitted, Session
 from compiler.run.versions import versions
 from compiler.types import DENSE

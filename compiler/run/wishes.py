@@ -132,7 +132,12 @@ class Wishes:
                 least = self.reach(factor).arena_bytes()
                 note += f"; the smallest reachable is about {least:,.0f} bytes (--max_arena_bytes {MARGIN * least:.0f})"
             notes.append(note)
-        if limits.file_bytes is None and most.file_bytes is not None:
+        if limits.file_bytes is None and most.file_bytes is not None and given.price is not None:
+            notes.append(
+                f"a file as small as the original would have cost up to {given.price:.1f} times the predicted loss, so "
+                f"a larger one was allowed; --max_file_bytes {most.file_bytes:.0f} insists on it"
+            )
+        elif limits.file_bytes is None and most.file_bytes is not None:
             notes.append("no plan within the budget has as small a file as the original")
         return tuple(notes)
 

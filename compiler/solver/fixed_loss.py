@@ -31,25 +31,27 @@ def fixed_loss(
     attempt: Callable[[float], tuple[T, float]],
     lowest: float,
     bound: float,
+    highest: float = 1.0,
     *,
     most: int = MOST_EVALUATIONS,
     say: Callable[[str], None] = lambda text: None,
     estimated: bool = False,
 ) -> list[Tried[T]]:
-    """Attempts within `bound`, the most compressed last (the one before it is where to step back to).
+    """Attempts within `bound`, the most compressed last (those before it are where to step back to).
 
     `attempt(factor)` returns (what was made, its measured loss) or raises Infeasible, which counts as too much: a file
-    may break a limit that its plan kept. `lowest` is the smallest reachable factor. `estimated`: the losses are
-    estimates, and called so. Raises Infeasible when even factor 1 can't be made or loses more than the bound.
+    may break a limit that its plan kept. `lowest` is the smallest reachable factor, `highest` that of the plan that
+    leaves every layer dense. `estimated`: the losses are estimates, and called so. Raises Infeasible when even that
+    plan can't be made or loses more than the bound.
     """
     loses = "loses an estimated" if estimated else "loses"
     accepted: list[Tried[T]] = []
-    low, high, factor = lowest, 1.0, max(lowest, 0.5)
+    low, high, factor = lowest, highest, max(lowest, 0.5)
     for evaluation in range(most):
         try:
             made, loss = attempt(factor)
         except Infeasible:
-            if factor >= 1.0:
+            if factor >= highest:
                 raise
             within = False
             say(f"factor {factor:.3f} can't be met")
@@ -65,15 +67,15 @@ def fixed_loss(
         if high - low < RESOLUTION or (within and factor <= lowest + 1e-9):
             break
         remaining = most - evaluation - 1
-        factor = (low + high) / 2 if accepted or remaining > 1 else 1.0
+        factor = (low + high) / 2 if accepted or remaining > 1 else highest
     if not accepted:
-        if low < 1.0:
-            made, loss = attempt(1.0)
+        if low < highest:
+            made, loss = attempt(highest)
         if loss > bound:
             raise Infeasible(
                 f"--max_acc_loss {bound:g} can't be met: even with every layer left dense the int8 file {loses} "
                 f"{100 * loss:.2f} %; ask for more, or give --calibration_data"
                 + (", or --data to measure it." if estimated else ".")
             )
-        accepted.append(Tried(1.0, made, loss))
+        accepted.append(Tried(highest, made, loss))
     return sorted(accepted, key=lambda tried: -tried.factor)

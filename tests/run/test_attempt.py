@@ -182,6 +182,23 @@ def test_a_wish_is_kept_where_it_is_worth_its_price(
         )
 
 
+@pytest.mark.parametrize(
+    ("price", "said"),
+    [
+        (
+            3.04,
+            "a file as small as the original would have cost up to 3.0 times the predicted loss, so a larger",
+        ),
+        (None, "no plan within the budget has as small a file as the original"),
+    ],
+)
+def test_a_file_larger_than_the_original_is_said_to_be_bought_or_forced(price: float | None, said: str) -> None:
+    found = Wishes(SimpleNamespace(), {}, "params")  # type: ignore[arg-type]
+    found.__dict__["wished"] = (Limits(file_bytes=5_000), Limits())
+    (note,) = found.dropped(Granted(Limits(), price), 0.5)
+    assert note.startswith(said)
+
+
 WISH = 22_016
 
 

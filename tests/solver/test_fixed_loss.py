@@ -138,3 +138,10 @@ def test_a_budget_that_no_file_keeps_is_too_small(least: float) -> None:
 def test_raises_where_no_budget_can_be_kept(lowest: float, most: int) -> None:
     with pytest.raises(Infeasible, match=r"no file keeps 1\.0"):
         fixed_loss(Limited(lambda factor: 0.0, 1.1), lowest, 0.1, most=most)
+
+
+def test_the_plan_that_leaves_every_layer_dense_may_keep_more_than_the_original() -> None:
+    network = Network(lambda factor: 0.0 if factor > 1.04 else 1.0)
+    assert 1.04 < fixed_loss(network, 0.2, 0.1, 1.05)[-1].factor <= 1.05
+    with pytest.raises(Infeasible, match="even with every layer left dense"):
+        fixed_loss(network, 0.2, 0.1)
