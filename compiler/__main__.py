@@ -1,8 +1,7 @@
 """`python -m compiler VERB …`; see `python -m compiler --help`."""
 
-import sys
-
+from compiler.cli import leave
 from compiler.verbs import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

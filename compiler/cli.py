@@ -20,6 +20,7 @@ from compiler.options import Options
 
 if TYPE_CHECKING:
     from compiler.report.progress import Progress
+    from compiler.result import Result
 
 INTERRUPTED = 130
 
@@ -62,6 +63,16 @@ def compress(words: Sequence[str], prog: str) -> None:
         from compiler.pipeline import compress
 
         result = compress(options, progress=progress)
+    try:
+        show(result, options)
+    except KeyboardInterrupt:
+        from compiler.run.write_files import WRITTEN
+
+        raise KeyboardInterrupt(WRITTEN) from None
+
+
+def show(result: Result, options: Options) -> None:
+    """The result on the terminal, as `options` ask for it."""
     if options.json:
         from compiler.report.report_json import report_json
 
@@ -70,6 +81,13 @@ def compress(words: Sequence[str], prog: str) -> None:
         from compiler.report.table import print_report
 
         print_report(result, sys.stdout)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process. TensorFlow takes more than a second to let go, and there is nothing left to interrupt."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    sys.exit(code)
 
 
 @contextlib.contextmanager

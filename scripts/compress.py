@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from compiler.cli import main
+from compiler.cli import leave, main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -172,3 +172,26 @@ def test_the_script_is_its_main() -> None:
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: --input_path absent.keras does not exist")
+
+
+def test_an_interrupt_of_the_last_lines_says_that_the_files_are_there(
+    install: Install, result: Result, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("compiler.cli.show", stop)
+    assert main(install(lambda options, progress: result)) == 130
+    assert capsys.readouterr().err == "interrupted: every file had been written.\n"
+
+
+def test_nothing_is_left_to_interrupt_behind_the_end() -> None:
+    script = (
+        "import atexit, os, signal\n"
+        "from compiler.cli import leave\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "atexit.register(lambda: os.kill(os.getpid(), signal.SIGINT))\n"
+        "leave(0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
