@@ -183,8 +183,19 @@ class Options:
 
 
 def refuse_unread(given: Mapping[str, object]) -> None:
-    """Raise `BadInput` for a block size among the options `given` that none of the others reads."""
+    """Raise `BadInput` for an option among those `given` that none of the others reads."""
     structure, kind = given.get("pruning_structure", "auto"), given.get("compression_type", "hybrid")
+    if structure != "auto" and kind in WITHOUT_BRANCH:
+        raise BadInput(
+            f"--pruning_structure is read by --compression_type hybrid or spars, not by {kind}; change that, or leave "
+            "it out."
+        )
+    units = next((name for name in ("input_scale", "input_mean", "input_std") if name in given), None)
+    if units is not None and not {"data", "calibration_data", "plan"} & set(given):
+        raise BadInput(
+            f"--{units} brings --data and --calibration_data to the network's units, and there is neither; give one, "
+            "or --input_range for synthetic inputs."
+        )
     if "block_size" not in given:
         return
     if structure not in ("auto", "block"):

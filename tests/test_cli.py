@@ -175,14 +175,14 @@ def test_the_script_is_its_main() -> None:
 
 
 def test_an_interrupt_of_the_last_lines_says_that_the_files_are_there(
-    install: Install, result: Result, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    install: Install, result: Result, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("compiler.cli.show", stop)
     assert main(install(lambda options, progress: result)) == 130
-    assert capsys.readouterr().err == "interrupted: every file had been written.\n"
+    assert capfd.readouterr().err == "interrupted: every file had been written.\n"
 
 
 def test_nothing_is_left_to_interrupt_behind_the_end() -> None:

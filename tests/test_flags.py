@@ -90,6 +90,14 @@ def test_every_flag_reaches_its_field() -> None:
         ("--plan p.json --compression_factor .5", r"--compression_factor is decided by --plan already"),
         ("--eval_samples 10", r"caps the examples of --data, which is missing"),
         ("--compression_factor 1.5", r"--compression_factor is 1\.5; it is the share kept"),
+        (
+            "--compression_type cp --pruning_structure filter",
+            r"--pruning_structure is read by .* spars, not by cp",
+        ),
+        (
+            "--input_mean 0.5",
+            r"--input_mean brings --data and --calibration_data to .* and there is neither",
+        ),
         ("--compression_factor half", r"--compression_factor: invalid float value: 'half'; see --help"),
         ("--block_size 4x4", r"--block_size: '4x4' is no list of whole numbers such as 4,4"),
         (
@@ -131,7 +139,8 @@ def test_examples_in_help_are_accepted(capsys: pytest.CaptureFixture[str]) -> No
     text = " ".join(capsys.readouterr().out.split())
     examples = dict(re.findall(r"example: --(\w+) ?([^\]]*)\]", text))
     assert len(examples) == len(fields(Options))
-    needs = {"max_acc_loss": "--method fixed_loss", "eval_samples": "--data digits", "evaluate": "--data digits"}
+    needs = {"max_acc_loss": "--method fixed_loss"}
+    needs |= dict.fromkeys(("eval_samples", "evaluate", "input_scale", "input_mean", "input_std"), "--data digits")
     for flag, value in examples.items():
         paths = [] if flag in ("input_path", "output_path") else PATHS
         if flag == "input_path":

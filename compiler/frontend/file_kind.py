@@ -64,9 +64,9 @@ def file_kind(path: Path) -> str:
             raise damaged_file(path, error) from error
     if head[4:] == IDENTIFIER:
         return "tflite"
-    raise BadInput(
-        f"{path} is neither a .keras nor an HDF5 nor a TFLite file; save the model with model.save('network.keras')"
-    )
+    converted = path.suffix == ".tflite"
+    mend = "give it as the converter wrote it" if converted else "save the model with model.save('network.keras')"
+    raise BadInput(f"{path} is neither a .keras nor an HDF5 nor a TFLite file; {mend}")
 
 
 def damaged_file(path: Path, why: object) -> BadInput:

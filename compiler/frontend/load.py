@@ -164,7 +164,10 @@ def with_input_shape(model: keras.Model, input_shape: tuple[int, ...] | None) ->
     if not opened:
         shapes = [tuple(tensor.shape[1:]) for tensor in model.inputs]
         if input_shape is not None and tuple(input_shape) not in shapes:
-            raise BadInput(f"--input_shape is {_text(input_shape)}, but the network's is fixed at {_text(shapes[0])}")
+            raise BadInput(
+                f"--input_shape is {_text(input_shape)}, but the network's is fixed at {_text(shapes[0])}; leave the "
+                "flag out."
+            )
         return model
     for tensor in opened:
         wanted = tensor.shape[1:]

@@ -12,7 +12,7 @@ from compiler.errors import BadInput
 from compiler.frontend.as_functional import as_functional
 from compiler.frontend.fold_batchnorm import fold_batchnorm
 from compiler.frontend.import_tflite import Imported, Quantized
-from compiler.frontend.inventory import inventory
+from compiler.frontend.inventory import excluded_by, inventory
 from compiler.frontend.load import load_with_ranges
 from compiler.frontend.logits import logits_model
 from compiler.frontend.reload import reload
@@ -70,9 +70,9 @@ def read_network(
     found = inventory(folded, exclude)
     if not found.sites:
         reasons = f" ({found.left[0].name}: {found.left[0].reason})" if found.left else ""
-        raise BadInput(
-            f"'{source.name}' has no Conv2D or Dense that could be compressed{reasons}; choose another network."
-        )
+        excluded = any(left.reason == excluded_by(exclude) for left in found.left)
+        mend = "let --exclude name fewer layers" if excluded else "choose another network"
+        raise BadInput(f"'{source.name}' has no Conv2D or Dense that could be compressed{reasons}; {mend}.")
     biased = with_biases(folded, found)
     silence(biased, found)
     logits = logits_model(biased)[0]

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from compiler.cli import quietly
 from compiler.errors import BadInput
@@ -23,12 +23,16 @@ from compiler.options import (
     WEIGHT_BITS,
     Options,
     available_cores,
+    refuse_unread,
 )
 
 WHAT = (
     "Compress every network for every target, type, structure and factor. A row that is done is not done again: the "
     "same command, started once more, goes on where it stopped."
 )
+if TYPE_CHECKING:
+    from compiler.details import SweepRow
+
 T = TypeVar("T")
 
 
@@ -43,6 +47,7 @@ def run(words: Sequence[str]) -> None:
     cluster, workers = given.pop("cluster", None), given.pop("workers", 1)
     if "eval_samples" in given and "data" not in given:
         raise BadInput("--eval_samples caps the examples of --data, which is missing; give both or neither.")
+    refuse_unread(given)
     if workers < 1:
         raise BadInput(f"--workers is {workers}; give the number of rows to do at a time, 1 or more.")
     jobs = max(1, available_cores() // workers) if cluster is None else 1
@@ -64,9 +69,17 @@ def run(words: Sequence[str]) -> None:
         sys.stdout.write(json.dumps([asdict(row) for row in found], indent=2, ensure_ascii=False) + "\n")
     elif not asked.quiet:
         for row in found:
-            said = row.refused or f"keeps {100 * row.kept:.1f} %, {row.metric} {100 * row.loss:.2f} % ({row.tier})"  # type: ignore[operator]
-            print(f"{row.name}: {said}")
+            print(f"{row.name}: {row.refused or figures(row)}")
         print(folder / PAGE)
+
+
+def figures(row: SweepRow) -> str:
+    """For example "keeps 50.0 %, loses 0.80 points of accuracy (measured)"."""
+    from compiler.report.table import amount
+
+    lost = amount(row.metric, row.loss or 0.0)
+    told = f"loses {lost} of {row.metric}" if row.metric in ("accuracy", "score") else f"{row.metric} {lost}"
+    return f"keeps {100 * (row.kept or 0.0):.1f} %, {told} ({row.tier})"
 
 
 def make_folder(folder: Path) -> None:
@@ -150,6 +163,9 @@ def _list(kind: Callable[[str], T], allowed: Sequence[str] = ()) -> Callable[[st
         for part in parts:
             if allowed and part not in allowed:
                 raise argparse.ArgumentTypeError(f"{part!r} is none of {', '.join(allowed)}")
-        return [kind(part) for part in parts]
+        try:
+            return [kind(part) for part in parts]
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers such as 0.5,0.25") from None
 
     return read

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from compiler.details import SweepRow
 from compiler.errors import BadInput
-from compiler.verbs.sweep import run, sweep_parser
+from compiler.verbs.sweep import figures, run, sweep_parser
 
 REQUIRED = ["--input_path", "net.keras", "--output_folder", "out"]
 
@@ -59,3 +60,20 @@ def test_what_is_not_read_is_refused(tmp_path: Path) -> None:
         run([*paths, "--eval_samples", "5"])
     with pytest.raises(BadInput, match="--max_arena_bytes is 0; give a positive number"):
         run([*paths, "--max_arena_bytes", "0"])
+    with pytest.raises(BadInput, match="--factors: '0.5,abc' is no list of numbers such as 0.5,0.25"):
+        run([*paths, "--factors", "0.5,abc"])
+    with pytest.raises(BadInput, match="--input_scale brings --data and --calibration_data to the network's units"):
+        run([*paths, "--input_scale", "255"])
+
+
+@pytest.mark.parametrize(
+    ("metric", "loss", "tier", "said"),
+    [
+        ("accuracy", 0.008, "measured", "keeps 49.9 %, loses 0.80 points of accuracy (measured)"),
+        ("score", 0.031, "measured", "keeps 49.9 %, loses 0.031 of score (measured)"),
+        ("disagreement", 0.031, "estimated", "keeps 49.9 %, disagreement 3.1 % (estimated)"),
+    ],
+)
+def test_a_row_says_what_is_lost(metric: str, loss: float, tier: str, said: str) -> None:
+    row = SweepRow("a", "net.keras", "mobile", "hybrid", "auto", 0.5, "params", 0.499, loss, metric, tier)
+    assert figures(row) == said

@@ -122,7 +122,10 @@ def read_graph(tflite: bytes) -> Graph:
     for side, indices in (("inputs", graph.inputs), ("outputs", graph.outputs)):
         if indices is None or len(indices) != 1:
             count = 0 if indices is None else len(indices)
-            raise UnsupportedModel(f"the C target runs networks of one input and one output; this has {count} {side}")
+            raise UnsupportedModel(
+                f"the C target runs networks of one input and one output; this has {count} {side}; "
+                "use another --target."
+            )
     tensors = {i: _tensor(model, i) for i in range(len(graph.tensors or ()))}
     operators: list[Operator] = []
     source, sink = _index(graph.inputs[0], tensors), _index(graph.outputs[0], tensors)

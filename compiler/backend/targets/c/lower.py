@@ -24,7 +24,8 @@ def lower(graph: Graph) -> tuple[tuple[Node, ...], int]:
             stand_in[operator.output.index] = _known(stand_in, x.index, operator.name)
             continue
         if operator.code not in OPERATORS:
-            operator.refuse(f"it has no kernel; the C target runs {', '.join(sorted((*OPERATORS, *RENAMINGS)))}")
+            known = ", ".join(sorted((*OPERATORS, *RENAMINGS)))
+            operator.refuse(f"it has no kernel; use another --target, or what there is one for: {known}")
         node = OPERATORS[operator.code](operator)
         inputs = tuple(_known(stand_in, value, operator.name) for value in node.inputs)
         stand_in[node.output] = node.output
