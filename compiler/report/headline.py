@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from compiler.result import Result, TimeRatio
 
-MUCH = 0.1  # a loss beyond this belongs in the first line
+MUCH = 0.03  # a loss beyond this belongs in the first line
 FIELDS = {"params": "stored_weight_bytes", "bytes": "file_bytes", "macs": "macs"}
 
 
@@ -73,7 +73,7 @@ def drawbacks(result: Result) -> list[str]:
 
 def unit(budget: str, counted: str = "file") -> str:
     """What a budget counts, `counted` being what the target has bytes of: "bytes of the file"."""
-    of = "the file" if counted == "file" else counted
+    of = f"the {counted}" if counted.endswith("file") else counted
     return {"params": "stored weight bytes", "bytes": f"bytes of {of}", "macs": "multiply-accumulates"}[budget]
 
 

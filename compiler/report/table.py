@@ -60,7 +60,7 @@ def sizes(result: Result) -> list[tuple[str, float, float, str]]:
     for name, field in (
         ("parameters", "params"),
         ("stored weight bytes", "stored_weight_bytes"),
-        (f"{result.counted} bytes" if result.counted == "file" else f"bytes of {result.counted}", "file_bytes"),
+        (f"{result.counted} bytes" if result.counted.endswith("file") else f"bytes of {result.counted}", "file_bytes"),
         ("multiply-accumulates", "macs"),
     ):
         rows.append((name, getattr(result.original, field), getattr(result.compressed, field), ","))
@@ -128,7 +128,8 @@ def evidence_line(evidence: Evidence) -> str:
         between = " to ".join(amount(evidence.metric, v).removesuffix(" points") for v in evidence.interval)
     if evidence.upper_bound is not None:  # one-sided, so it lies below the interval's end: both need their names
         sides = f"; two-sided {between}" if between else ""
-        figures.append(f"at most {_percent1(evidence.upper_bound)} (exact, 95 %{sides})")
+        which = " of such inputs, others may change more" if evidence.tier == "estimated" else ""
+        figures.append(f"at most {_percent1(evidence.upper_bound)}{which} (exact, 95 %{sides})")
     elif between:
         figures.append(f"95 % interval {between}")
     if evidence.p_value is not None:

@@ -104,7 +104,7 @@ def test_a_large_loss_is_in_the_first_line_whoever_asked(result: Result) -> None
     assert headline(replace(result, evidence=guessed)).endswith(
         "; LOSES an estimated 0.400 of disagreement on synthetic inputs"
     )
-    assert "LOSES" not in headline(replace(result, evidence=replace(result.evidence, loss=0.1)))
+    assert "LOSES" not in headline(replace(result, evidence=replace(result.evidence, loss=0.03)))
 
 
 def test_an_original_at_chance_is_no_baseline(result: Result) -> None:

@@ -60,7 +60,7 @@ def test_what_is_not_read_is_refused(tmp_path: Path) -> None:
         run([*paths, "--eval_samples", "5"])
     with pytest.raises(BadInput, match="--max_arena_bytes is 0; give a positive number"):
         run([*paths, "--max_arena_bytes", "0"])
-    with pytest.raises(BadInput, match="--factors: '0.5,abc' is no list of numbers such as 0.5,0.25"):
+    with pytest.raises(BadInput, match=r"--factors: '0\.5,abc' is no list of numbers such as 0\.5,0\.25"):
         run([*paths, "--factors", "0.5,abc"])
     with pytest.raises(BadInput, match="--input_scale brings --data and --calibration_data to the network's units"):
         run([*paths, "--input_scale", "255"])

@@ -80,6 +80,7 @@ class EthosU(Target):
     packs_four_bits: ClassVar[bool] = False  # Vela knows int8 only, and sees by itself that values are few
     weight_bits: ClassVar[int] = 2  # coded in flash, decoded on their way to the NPU
     is_tflite: ClassVar[bool] = False
+    counted: ClassVar[str] = "Vela file"
     io: ClassVar[tuple[str, ...]] = ("int8", "uint8")  # Vela leaves conversions of float to the CPU
     conv_file_bytes: ClassVar[int] = 100  # commands
     scale_file_bytes: ClassVar[float] = 1.6

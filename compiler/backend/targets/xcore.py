@@ -75,6 +75,7 @@ class XCore(Target):
     )
     per_tensor_dense: ClassVar[bool] = True
     is_tflite: ClassVar[bool] = False
+    counted: ClassVar[str] = "xcore file"
     io: ClassVar[tuple[str, ...]] = ("int8", "float")  # the lookup of uint8 inputs fails in xcore's interpreter
     conv_file_bytes: ClassVar[int] = 615
     scale_file_bytes: ClassVar[float] = 0.0  # in the table of biases and multipliers
