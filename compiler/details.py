@@ -97,6 +97,7 @@ class Details:
     pictures: tuple[str, ...] = ()
     changed: tuple[Changed, ...] = ()
     file_sha256: str = ""
+    tool_files: tuple[tuple[str, str], ...] = ()  # written for the device beside the .tflite: (name, SHA-256)
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ ROOMS: dict[str, set[str]] = {
     "cli": {"pipeline", "run", "report", "flags", "check_paths"},
     "verbs": {"cli", "library", "pipeline", "run", "report", "flags", "check_paths", "sweep"},
     "sweep": {"backend", "pipeline", "run", "report"},
-    "__main__": {"verbs"},
+    "__main__": {"cli", "verbs"},
     "models": set(),
     "scripts": {"cli", "flags", "evidence", "report", "frontend", "backend", "tflite", "models"},
 }

@@ -10,7 +10,8 @@ from typing import Any
 from compiler.report.headline import headline
 from compiler.result import Result
 
-_PAIRS = ("versions", "gates", "settings", "operators", "extra")  # tuples of (name, value), written as objects
+# Tuples of (name, value), written as objects.
+_PAIRS = ("versions", "gates", "settings", "operators", "extra", "tool_files")
 
 
 def report_json(result: Result) -> str:

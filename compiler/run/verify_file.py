@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +11,13 @@ from compiler.backend.stored_bytes import macs, stored_bytes
 from compiler.backend.targets import TARGETS
 from compiler.backend.verify import check_operators
 from compiler.errors import CheckFailed
+from compiler.options import Options
 from compiler.report.progress import Progress
 from compiler.report.read_report import read_report
 from compiler.result import Result
 from compiler.run.plan_json import read_plan
+from compiler.run.plan_options import plan_options
+from compiler.run.target_of import target_of
 from compiler.types import Plan
 
 
@@ -39,9 +43,13 @@ def verify_file(
     tflite, report = path.read_bytes(), read_report(report_path)
     progress.stage("Checking the file")
     checks = [identity(tflite, report), operators(tflite, report), sizes(tflite, report)]
+    checks += beside(path.parent, report)
     plan = None if plan_path is None else read_plan(plan_path)
     if plan is not None:
         checks.append(belongs(plan, report))
+        if not TARGETS[report.target].is_tflite:
+            progress.stage(f"Asking {TARGETS[report.target].tool}")
+            checks.append(artefact(tflite, report, plan))
     source, answers = input_path or Path(report.input_path), None
     if source.is_file() and plan is not None:
         from compiler.run.verify_answers import verify_answers  # Keras, where all else has been found in order
@@ -78,11 +86,44 @@ def sizes(tflite: bytes, report: Result) -> str:
             "stored_weight_bytes": stored.weight_bytes,
             "file_bytes": stored.file_bytes,
         }
+    return as_reported(report, found)
+
+
+def as_reported(report: Result, found: Mapping[str, int], by: str = "") -> str:
+    """Raises CheckFailed for a figure that is another in the report."""
     for name, value in found.items():
         said = getattr(report.compressed, name)
         if value != said:
             raise CheckFailed(f"the file has {value:,} {name.replace('_', ' ')}, the report says {said:,}; report it.")
-    return ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in found.items()) + ", as reported"
+    return by + ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in found.items()) + ", as reported"
+
+
+def beside(folder: Path, report: Result) -> list[str]:
+    """The files for the device that lie beside it are those that the run wrote."""
+    said = () if report.details is None else report.details.tool_files
+    found = [(name, digest) for name, digest in said if (folder / name).is_file()]
+    for name, digest in found:
+        if hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest:
+            raise CheckFailed(f"'{name}' is not the file that the run wrote; make it anew.")
+    if not said:
+        return []
+    gone = f", {len(said) - len(found)} others don't lie here" if len(found) < len(said) else ""
+    return [f"{len(found)} files for {report.target} are those that the run wrote{gone}"]
+
+
+def artefact(tflite: bytes, report: Result, plan: Plan) -> str:
+    """What the target's tool makes of the file is as large as reported."""
+    options = plan_options(Options(input_path=Path(report.input_path), output_path=Path(report.output_path)), plan)
+    target = target_of(options)
+    target.require_tool()
+    if options.max_arena_bytes is None and report.on_target is not None:
+        target = target.within(report.on_target.original.figures.arena_bytes)
+    stored = target.stored(tflite)
+    return as_reported(
+        report,
+        {"params": stored.params, "stored_weight_bytes": stored.weight_bytes, "file_bytes": stored.file_bytes},
+        f"{target.tool}: ",
+    )
 
 
 def belongs(plan: Plan, report: Result) -> str:

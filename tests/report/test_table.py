@@ -111,8 +111,8 @@ def test_what_is_no_file_is_called_none(result: Result) -> None:
 def test_an_estimate_is_called_one() -> None:
     synthetic = Evidence("estimated", "disagreement", 0.03125, 64, "synthetic inputs", upper_bound=0.0945)
     assert evidence_line(synthetic) == (
-        "disagreement, estimated on 64 examples (synthetic inputs): 3.1 %, at most 9.4 % of such inputs, others may change "
-        "more (exact, 95 %)"
+        "disagreement, estimated on 64 examples (synthetic inputs): 3.1 %, at most 9.4 % of such inputs, others may "
+        "change more (exact, 95 %)"
     )
 
 

@@ -75,7 +75,9 @@ def test_files_of_the_targets_tool_count(tmp_path: Path, monkeypatch: pytest.Mon
     target: Any = SimpleNamespace(is_source=False, files=lambda *_: {"net_vela.tflite": b"compiled"})
     for made in ("plan_json", "report_json", "page"):
         monkeypatch.setattr(f"compiler.run.write_result.{made}", lambda _: "")
-    done: Any = SimpleNamespace(tflite=b"small", plan=None, result=None, target=target, borders=None)
+    done: Any = SimpleNamespace(
+        tflite=b"small", plan=None, result=SimpleNamespace(details=None), target=target, borders=None
+    )
     asked = options(tmp_path, input_path=network, target="ethos_u", keep_target_files=True)
     with pytest.raises(BadInput, match=r"^--target ethos_u would write net_vela\.tflite over --input_path "):
         write_result(asked, done)

@@ -118,6 +118,28 @@ def test_what_was_tampered_with_is_found(
     assert sentence in capfd.readouterr().err
 
 
+@pytest.mark.parametrize(("target", "file"), [("c", "dev.c/model.c"), ("ethos_u", "dev_vela.tflite")])
+def test_what_the_device_gets_is_verified_too(
+    target: str, file: str, folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    flags = ["--input_path", str(folder / "net.keras"), "--output_path", str(tmp_path / "dev.tflite"), "--jobs", "2"]
+    flags += ["--target", target, "--quiet", *(["--keep_target_files"] if target == "ethos_u" else [])]
+    assert main(["compress", *flags]) == 0
+    assert main(["verify", str(tmp_path / "dev.tflite")]) == 0
+    out = capfd.readouterr().out
+    assert f"files for {target} are those that the run wrote" in out
+    assert ("the emitted C99" if target == "c" else "Vela") in out
+    (tmp_path / file).write_bytes((tmp_path / file).read_bytes() + b" ")
+    assert main(["verify", str(tmp_path / "dev.tflite"), "--quiet"]) == 4
+    assert f"'{file}' is not the file that the run wrote; make it anew." in capfd.readouterr().err
+    (tmp_path / file).unlink()
+    assert main(["verify", str(tmp_path / "dev.tflite")]) == 0
+    assert "1 others don't lie here" in capfd.readouterr().out
+    replaced(tmp_path / "dev.report.json", '"file_bytes": ', '"file_bytes": 1')
+    assert main(["verify", str(tmp_path / "dev.tflite"), "--quiet"]) == 4
+    assert "the report says 1" in capfd.readouterr().err
+
+
 def test_a_run_on_other_inputs_is_not_compared(folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """As after `--calibration_data`, which is not at hand."""
     for suffix in (".tflite", ".report.json", ".plan.json"):
