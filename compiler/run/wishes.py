@@ -123,7 +123,7 @@ class Wishes:
         limits, most, notes = given.limits, self.wished[0], []
         if limits.arena_bytes is None and most.arena_bytes is not None and given.price is not None:
             notes.append(
-                f"as little RAM as the original's would have cost {given.price:.1f} times the predicted loss, so more "
+                f"as little RAM as the original's would have cost {times(given.price)} the predicted loss, so more "
                 f"was allowed; --max_arena_bytes {most.arena_bytes:.0f} insists on it"
             )
         elif limits.arena_bytes is None and most.arena_bytes is not None:
@@ -134,7 +134,7 @@ class Wishes:
             notes.append(note)
         if limits.file_bytes is None and most.file_bytes is not None and given.price is not None:
             notes.append(
-                f"a file as small as the original would have cost up to {given.price:.1f} times the predicted loss, so "
+                f"a file as small as the original would have cost {times(given.price)} the predicted loss, so "
                 f"a larger one was allowed; --max_file_bytes {most.file_bytes:.0f} insists on it"
             )
         elif limits.file_bytes is None and most.file_bytes is not None:
@@ -152,6 +152,11 @@ class Wishes:
             self.budget,
             self.model,
         )
+
+
+def times(price: float) -> str:
+    """For example "2.2 times"; a plan that loses next to nothing is cheaper by any number."""
+    return f"{price:.1f} times" if price < 1000 else "more than 1,000 times"
 
 
 def less(limits: Limits, errors: Limits) -> Limits:

@@ -187,8 +187,9 @@ def test_a_wish_is_kept_where_it_is_worth_its_price(
     [
         (
             3.04,
-            "a file as small as the original would have cost up to 3.0 times the predicted loss, so a larger",
+            "a file as small as the original would have cost 3.0 times the predicted loss, so a larger",
         ),
+        (2.7e7, "a file as small as the original would have cost more than 1,000 times the predicted loss"),
         (None, "no plan within the budget has as small a file as the original"),
     ],
 )
