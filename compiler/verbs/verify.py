@@ -14,7 +14,8 @@ from compiler.options import Options
 
 WHAT = (
     "Check an emitted file once more: that it is the file its report describes, that all operators are int8 builtins, "
-    "that plan and report belong together and, where the network is at hand, that the file computes what it did."
+    "that what its target's tool made of it is as it was, that plan and report belong together and, where the network "
+    "is at hand, that the file computes what it did."
 )
 
 
