@@ -172,6 +172,9 @@ class Attempts:
         over = 0.0 if tried.excess is None else tried.excess.file_bytes
         if over:  # of a flag's limit there is no file
             notes = (f"the file is {over:,.0f} bytes larger than the original, and no smaller one was found", *notes)
+        if self.session.options.method == "fixed_params" and tried.kept < USED * factor:
+            within = " within the limits" if tried.given.limits != Limits() else ""
+            notes = (*notes, f"the budget is not used up: no plan was found{within} that keeps more and loses less")
         if not self.misses_a_wish(tried):
             return notes
         wished = tried.given.limits.arena_bytes or 0.0

@@ -10,7 +10,7 @@ import pytest
 
 from compiler.errors import Infeasible
 from compiler.result import TargetFigures
-from compiler.run.attempt import Attempts, share
+from compiler.run.attempt import Attempts, Try, share
 from compiler.run.excess import excess
 from compiler.run.wishes import NO_ERRORS, Granted, Wishes
 from compiler.solver.fixed_params import Solution
@@ -337,3 +337,24 @@ class Timed:
     @staticmethod
     def file(tflite: bytes) -> Any:
         return SimpleNamespace(tflite=tflite, figures=SimpleNamespace(file_bytes=0))
+
+
+@pytest.mark.parametrize(
+    ("kept", "limits", "said"),
+    [
+        (0.49, Limits(), ()),
+        (0.48, Limits(), ("the budget is not used up: no plan was found that keeps more and loses less",)),
+        (
+            0.31,
+            Limits(arena_bytes=2_000),
+            ("the budget is not used up: no plan was found within the limits that keeps ",),
+        ),
+    ],
+)
+def test_a_budget_that_is_not_used_up_is_said_to_be(kept: float, limits: Limits, said: tuple[str, ...]) -> None:
+    found = with_wishes(SimpleNamespace(dropped=lambda given, factor: ()), None)
+    built: Any = SimpleNamespace(emitted=SimpleNamespace(tflite=b"file", figures=figures(kept)))
+    found.made[b"file"] = Try(built, 0.5, Granted(limits), kept, None), 0.5
+    notes = found.said(built)
+    assert len(notes) == len(said)
+    assert all(note.startswith(start) for note, start in zip(notes, said, strict=True))
