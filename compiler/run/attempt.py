@@ -80,7 +80,7 @@ class Attempts:
         granted, too_much, errors = factor, np.inf, NO_ERRORS
         best: Try | None = None  # the largest that keeps everything
         near: Try | None = None  # the nearest that misses nothing but a wish for RAM
-        last: Try | None = None
+        missed: Try | None = None  # the nearest of all that break what is asked
         for correction in range(1, CORRECTIONS + 1):
             try:
                 solution, given = self.wishes.plan(granted, errors, factor)
@@ -90,14 +90,18 @@ class Attempts:
                 if NEXT < too_much - granted < np.inf:  # the berth was too wide
                     granted = (granted + too_much) / 2
                     continue
-                if last is not None:  # what is granted by now is no number that anybody asked for
-                    self.refuse(factor, last)
-                raise
+                if missed is None:
+                    raise
+                if errors == NO_ERRORS:  # what is granted by now is no number that anybody asked for
+                    self.refuse(factor, missed)
+                errors = halved(errors)  # that of one plan need not be that of the next
+                continue
             if best is None and near is not None and self.needs_more(solution, given, near):
                 break
             built = self.session.build(solution.choices, solution.losses, solution.predicted_loss)
             kept = share(built.emitted, self.session.original, self.budget)
             last = Try(built, granted, given, kept, excess(self.session, built.emitted, given.limits))
+            missed = last if missed is None or self.distance(last, factor) < self.distance(missed, factor) else missed
             if last.keeps(factor):
                 if best is None or kept > best.kept:
                     best = last
@@ -120,11 +124,17 @@ class Attempts:
                 errors = errors if last.excess is None else added(errors, last.excess)
         if best is not None and near is not None and self.has_more(best, near):  # the estimate had said less
             best = None
-        taken = best or near or last
+        taken = best or near or missed
         assert taken is not None, "no plan, no file"
         if best is None and near is None:
             self.refuse(factor, taken)
         return taken
+
+    def distance(self, tried: Try, factor: float) -> float:
+        """By how much the file breaks what is asked for, as a share of it: the largest."""
+        over, asked = tried.excess or NO_ERRORS, tried.given.limits
+        shares = [getattr(over, name) / limit for name in FLAGS if (limit := getattr(asked, name))]
+        return max(0.0, tried.kept / factor - 1, *shares)
 
     def misses_a_wish(self, tried: Try) -> bool:
         """Whether all that the file misses is RAM that no flag asks for."""
@@ -184,6 +194,10 @@ class Attempts:
             "insists on it"
         )
         return (note, *notes)
+
+
+def halved(errors: Limits) -> Limits:
+    return Limits(**{name: getattr(errors, name) / 2 for name in FLAGS})
 
 
 def added(errors: Limits, excess: Limits) -> Limits:

@@ -15,6 +15,7 @@ from compiler.types import Cost, Inventory
 
 FLAGS = {"file_bytes": "--max_file_bytes", "arena_bytes": "--max_arena_bytes", "latency_ratio": "--max_latency_ratio"}
 MARGIN = 1.02  # what is reachable is an estimate: the file itself may need a little more
+FILE_MARGIN = 1.05  # where nearly every layer is split, operators are most of a file, and the estimate is roughest
 STEPS = 12  # halvings of the range of RAM
 
 
@@ -102,10 +103,11 @@ def blame(limits: Limits, reach: Reach) -> str:
             continue
         least = reach.least(name)
         if least > asked:
+            enough = least * (FILE_MARGIN if name == "file_bytes" else MARGIN)
             return (
                 f"{flag} {shown(asked)} can't be met within the budget: the smallest reachable is about "
-                f"{shown(rounded_up(least))}; ask for {shown(rounded_up(MARGIN * least))} or more, or let more of the "
-                "network be kept."
+                f"{shown(rounded_up(least))}; ask for {shown(rounded_up(enough))} or more, or let more of the network be "
+                "kept."
             )
     given = [flag for name, flag in FLAGS.items() if getattr(limits, name) is not None]
     if len(given) == 1:

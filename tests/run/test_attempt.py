@@ -268,7 +268,7 @@ def test_a_file_that_just_misses_the_wish_is_better_than_one_that_is_far_off(
         wishes, insisted = Wishing(asked=Limits(arena_bytes=WISH)), [*missed]
         wishes.enough, wishes.freest = len(missed), None  # type: ignore[assignment]
         built.clear()
-        with pytest.raises(Infeasible, match=rf"max_arena_bytes {WISH} .* needs {WISH + insisted[-1]} \(a ruler\)"):
+        with pytest.raises(Infeasible, match=rf"max_arena_bytes {WISH} .* needs {WISH + min(insisted)} \(a ruler\)"):
             with_wishes(wishes, build)(0.5)
 
 
@@ -358,3 +358,31 @@ def test_a_budget_that_is_not_used_up_is_said_to_be(kept: float, limits: Limits,
     notes = found.said(built)
     assert len(notes) == len(said)
     assert all(note.startswith(start) for note, start in zip(notes, said, strict=True))
+
+
+def test_an_error_of_one_plan_need_not_be_that_of_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first plan's file is 900 bytes too large, and no plan is priced 900 lower; one that is 300 lower fits."""
+    asked = Limits(file_bytes=15_000)
+
+    def plan(granted: float, errors: Limits, factor: float) -> tuple[Solution, Granted]:
+        limit = (asked.file_bytes or 0.0) - (errors.file_bytes or 0.0)
+        if limit < 14_700:
+            raise Infeasible("none")
+        return Solution((), (), limit / 30_000), Granted(asked)
+
+    def build(*given: object) -> Any:
+        made.append(given)
+        return SimpleNamespace(emitted=SimpleNamespace(tflite=b"%d" % len(made), figures=figures(0.5)))
+
+    made: list[object] = []
+    over = {b"1": 900.0, b"2": 0.0}
+    monkeypatch.setattr(
+        "compiler.run.attempt.excess",
+        lambda session, emitted, limits: Limits(o, 0.0, None, 0.0) if (o := over[emitted.tflite]) else None,
+    )
+    found = with_wishes(SimpleNamespace(plan=plan, asked=asked), build)
+    assert found(0.5).emitted.tflite == b"2"
+    over[b"2"] = over[b"3"] = over[b"4"] = 400.0
+    made.clear()
+    with pytest.raises(Infeasible, match=r"--max_file_bytes 15000 can't be met: the nearest file needs 15400"):
+        found(0.5)
