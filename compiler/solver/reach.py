@@ -106,8 +106,8 @@ def blame(limits: Limits, reach: Reach) -> str:
             enough = least * (FILE_MARGIN if name == "file_bytes" else MARGIN)
             return (
                 f"{flag} {shown(asked)} can't be met within the budget: the smallest reachable is about "
-                f"{shown(rounded_up(least))}; ask for {shown(rounded_up(enough))} or more, or let more of the network be "
-                "kept."
+                f"{shown(rounded_up(least))}; ask for {shown(rounded_up(enough))} or more, or let more of the network "
+                "be kept."
             )
     given = [flag for name, flag in FLAGS.items() if getattr(limits, name) is not None]
     if len(given) == 1:

@@ -200,7 +200,7 @@ def test_a_refusal_names_a_limit_that_works(limits: Limits, flag: str) -> None:
         rf"{flag} can't be met within the budget: the smallest reachable is about ([\d.]+); ask for ([\d.]+) or", text
     )
     assert found, text
-    assert 1.01 < float(found[2]) / float(found[1]) < 1.03  # files differ from estimates by a little
+    assert 1.01 < float(found[2]) / float(found[1]) < 1.06  # files differ from estimates by a little
     field = next(f for f in ("arena_bytes", "latency_ratio", "file_bytes") if getattr(limits, f) is not None)
     for share, works in ((1.0, True), (0.9, False)):
         limited = Limited(Limits(**{field: share * float(found[1])}), model)
