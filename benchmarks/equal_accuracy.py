@@ -15,7 +15,7 @@ import numpy as np
 from scipy.optimize import isotonic_regression
 
 COARSE = (0.7, 0.5, 0.36, 0.26, 0.18, 0.13)  # shares of the original, largest first
-FINE = (0.8, 0.84, 0.88, 0.92, 0.96, 1.0, 1.04, 1.08, 1.12, 1.16)  # of the share at which the coarse curve crosses
+FINE = tuple(round(0.8 + 0.02 * step, 2) for step in range(21))  # of the share at which the coarse curve crosses
 FAR = 4.0  # bounds: a file that loses as much ends the coarse curve
 
 

@@ -9,7 +9,7 @@ Each network is compressed by `scripts/compress.py --target c`; its original, it
 then built for the boards, streamed and as separate calls, with SIMD and without, beside TFLite Micro's host
 interpreter. Every output is compared with LiteRT's reference kernels. Flash at equal accuracy: the size of every
 target's artefact that loses one point against the float original (four where there are only 100 unlabelled images) on
-all images, read off a curve through ten to fifteen files (`benchmarks/equal_accuracy.py`).
+all images, read off a curve through ten to thirty files (`benchmarks/equal_accuracy.py`).
 
 The networks are not part of the repository but for `digits`; those that are missing are left out with a line.
 """

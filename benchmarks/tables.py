@@ -75,9 +75,11 @@ def row(name: str, values: dict[str, Any]) -> str:
     if values["exit_code"]:
         return f"| {name} | exit {values['exit_code']} | | | {values['error']} | |\n"
     low, high = values["interval"]
+    scores = "no labels"
+    if values["original"] is not None:
+        scores = f"{100 * values['original']:.1f} → {100 * values['compressed']:.1f}"
     return (
-        f"| {name} | {100 * values['kept']:.1f} % | {100 * values['file_kept']:.1f} % | "
-        f"{100 * values['original']:.1f} → {100 * values['compressed']:.1f} | "
+        f"| {name} | {100 * values['kept']:.1f} % | {100 * values['file_kept']:.1f} % | {scores} | "
         f"{100 * values['loss']:.2f} ({100 * low:.2f} to {100 * high:.2f}) | {values['seconds']:.0f} |\n"
     )
 
