@@ -59,7 +59,8 @@ class Lines:
         self._every = every
         self._total: int | None = None
         self._done = 0
-        self._began = self._spoke = time.monotonic()
+        self._first: tuple[int, float] | None = None  # steps, and when they were done
+        self._spoke = time.monotonic()
 
     def __enter__(self) -> Lines:
         return self
@@ -68,18 +69,21 @@ class Lines:
         self._stream.flush()
 
     def stage(self, title: str, total: int | None = None) -> None:
-        self._total, self._done = total, 0
-        self._began = self._spoke = time.monotonic()
+        self._total, self._done, self._first = total, 0, None
+        self._spoke = time.monotonic()
         self._say(title)
 
     def advance(self, steps: int = 1) -> None:
         self._done += steps
         now = time.monotonic()
+        if self._first is None:  # which compiles: no measure of the others
+            self._first = self._done, now
         if not self._total or self._done >= self._total or now - self._spoke < self._every:
             return
         self._spoke = now
-        left = (now - self._began) / self._done * (self._total - self._done)
-        self._say(f"  {self._done} of {self._total}, about {left:.0f} s left")
+        known, since = self._done - self._first[0], now - self._first[1]
+        left = f", about {since / known * (self._total - self._done):.0f} s left" if known else ""
+        self._say(f"  {self._done} of {self._total}{left}")
 
     def note(self, text: str) -> None:
         self._say(f"  {text}")

@@ -26,8 +26,8 @@ def test_lines_tell_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.StringIO()
     with Lines(stream, every=10) as progress:
         progress.stage("Searching", total=8)
-        for _ in range(8):
-            now += 6
+        for step in range(8):
+            now += 6 if step else 60
             progress.advance()
         progress.note("keeps 48 %")
         progress.stage("Writing")
@@ -35,9 +35,10 @@ def test_lines_tell_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
         progress.advance()
     assert stream.getvalue().splitlines() == [
         "Searching",
-        "  2 of 8, about 36 s left",
-        "  4 of 8, about 24 s left",
-        "  6 of 8, about 12 s left",
+        "  1 of 8",
+        "  3 of 8, about 30 s left",
+        "  5 of 8, about 18 s left",
+        "  7 of 8, about 6 s left",
         "  keeps 48 %",
         "Writing",
     ]
