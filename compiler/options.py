@@ -191,7 +191,7 @@ def refuse_unread(given: Mapping[str, object]) -> None:
             "it out."
         )
     units = next((name for name in ("input_scale", "input_mean", "input_std") if name in given), None)
-    if units is not None and not {"data", "calibration_data", "plan"} & set(given):
+    if units is not None and not {"data", "calibration_data"} & set(given):
         raise BadInput(
             f"--{units} brings --data and --calibration_data to the network's units, and there is neither; give one, "
             "or --input_range for synthetic inputs."

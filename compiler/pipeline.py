@@ -53,8 +53,7 @@ def compress(options: Options, *, progress: Progress | None = None) -> Result:
     options = options if plan is None else plan_options(options, plan)
     session = analyse(options, options.input_path, progress=progress, plan=plan)
     done = finish(session, plan, began=began)
-    write_result(options, done)
-    return done.result
+    return write_result(options, done)
 
 
 def analyse(

@@ -22,6 +22,7 @@ from compiler.options import Options
 from compiler.report.progress import Progress
 from compiler.result import Evidence, StoredFigures
 from compiler.run.cache import Cache
+from compiler.run.confined import confined
 from compiler.run.examples import BATCH, Examples
 from compiler.run.on_target import Reference, reference_of
 from compiler.surgery.fill_biases import fill_biases
@@ -76,7 +77,8 @@ class Session:
         """The file that a plan without any compression gives: the original's, or a smaller one where the network that
         is compressed has fewer channels."""
         if self.network.folded is self.network.whole:
-            return self.original
+            same = self.confined == self.target
+            return self.original if same else self.stored(self.original.tflite, self.original.model, self.confined)
         self.progress.stage("Emitting the network without its constant channels")
         return self.emit(self.network.folded)
 
@@ -103,9 +105,8 @@ class Session:
 
     @cached_property
     def confined(self) -> Target:
-        """The target of compressed files: its tool is told of the RAM that the original takes, or a flag allows."""
-        allowed = self.options.max_arena_bytes
-        return self.target.within(self.reference.figures.arena_bytes if allowed is None else allowed)
+        """The target of compressed files."""
+        return confined(self.target, self.reference.figures.arena_bytes, self.options.max_arena_bytes)
 
     def emit_rounded(
         self,
@@ -139,6 +140,11 @@ class Session:
         calibration = (*zip(self.knowledge.inputs, self.knowledge.held_out, strict=True),)
         joined = [np.concatenate(parts) for parts in calibration]
         tflite = emit(model, joined, target, io=self.options.io, blocks=blocks, few_bits=few_bits)  # type: ignore[arg-type]
+        return self.stored(tflite, model, target)
+
+    @staticmethod
+    def stored(tflite: bytes, model: keras.Model, target: Target) -> Emitted:
+        """A file and what it takes on `target`."""
         stored = target.stored(tflite)
         return Emitted(
             tflite, model, StoredFigures(stored.params, stored.weight_bytes, stored.file_bytes, macs(tflite))

@@ -39,4 +39,4 @@ def target_of(options: Options) -> Target:
         target.refuse_components()
     if options.weight_bits is not None:
         target.refuse_bits(options.weight_bits)
-    return target if options.max_arena_bytes is None else target.within(options.max_arena_bytes)
+    return target

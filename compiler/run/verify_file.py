@@ -10,11 +10,12 @@ from pathlib import Path
 from compiler.backend.stored_bytes import macs, stored_bytes
 from compiler.backend.targets import TARGETS
 from compiler.backend.verify import check_operators
-from compiler.errors import CheckFailed
+from compiler.errors import BadInput, CheckFailed
 from compiler.options import Options
 from compiler.report.progress import Progress
 from compiler.report.read_report import read_report
 from compiler.result import Result
+from compiler.run.confined import confined
 from compiler.run.plan_json import read_plan
 from compiler.run.plan_options import plan_options
 from compiler.run.target_of import target_of
@@ -107,18 +108,24 @@ def beside(folder: Path, report: Result) -> list[str]:
             raise CheckFailed(f"'{name}' is not the file that the run wrote; make it anew.")
     if not said:
         return []
-    gone = f", {len(said) - len(found)} others don't lie here" if len(found) < len(said) else ""
-    return [f"{len(found)} files for {report.target} are those that the run wrote{gone}"]
+    gone = f" ({len(said) - len(found)} more don't lie here)" if len(found) < len(said) else ""
+    return [f"files for {report.target} that lie here, {len(found)} in number, are those that the run wrote{gone}"]
 
 
 def artefact(tflite: bytes, report: Result, plan: Plan) -> str:
     """What the target's tool makes of the file is as large as reported."""
     options = plan_options(Options(input_path=Path(report.input_path), output_path=Path(report.output_path)), plan)
     target = target_of(options)
-    target.require_tool()
-    if options.max_arena_bytes is None and report.on_target is not None:
-        target = target.within(report.on_target.original.figures.arena_bytes)
-    stored = target.stored(tflite)
+    on = report.on_target
+    if on is None:
+        return f"what {target.tool} makes of it is in no report, and was not checked"
+    try:
+        target.require_tool()
+    except BadInput:
+        return f"{target.tool} is not installed here, so what it makes of the file was not checked"
+    if target.tool_version != on.tool:
+        return f"{target.tool_version} may make something else of it than {on.tool} did, and was not asked"
+    stored = confined(target, on.original.figures.arena_bytes, options.max_arena_bytes).stored(tflite)
     return as_reported(
         report,
         {"params": stored.params, "stored_weight_bytes": stored.weight_bytes, "file_bytes": stored.file_bytes},

@@ -18,8 +18,8 @@ from compiler.run.refuse_overwrite import refuse_overwrite
 from compiler.run.write_files import write_files
 
 
-def write_result(options: Options, done: Finished) -> None:
-    """All of them, or none. Raises BadInput where one is a file that the run has read."""
+def write_result(options: Options, done: Finished) -> Result:
+    """All of them, or none; gives the result as written. Raises BadInput where one is a file that the run has read."""
     native = native_files(options, done)
     result = with_hashes(done.result, options.output_path.parent, native)
     contents = {
@@ -33,6 +33,7 @@ def write_result(options: Options, done: Finished) -> None:
         contents[options.keras_path] = keras_bytes(done)
     refuse_overwrite(options, native)
     write_files(contents | native, folders={path.parent for path in native} - {options.output_path.parent})
+    return result
 
 
 def native_files(options: Options, done: Finished) -> dict[Path, bytes]:

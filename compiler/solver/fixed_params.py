@@ -172,8 +172,11 @@ class Problem:
 
     def thriftiest(self, model: PlanModel) -> tuple[int, ...]:
         """The picks that need least RAM as `model` knows it, for targets that stream."""
-        menus = {site.name: self.menus[site.name] for site in self.inventory.sites}
-        return thriftiest(menus, [shared[:, 0] for shared in self.shared], model)
+        unit = self.units[0]
+        if unit not in model.thriftiest:
+            menus = {site.name: self.menus[site.name] for site in self.inventory.sites}
+            model.thriftiest[unit] = thriftiest(menus, [shared[:, 0] for shared in self.shared], model)
+        return model.thriftiest[unit]
 
     def improved(self, picks: tuple[int, ...], losses: Sequence[np.ndarray], granted: np.ndarray) -> tuple[int, ...]:
         """`picks`, which keep the limits, moved site by site towards the plan of least loss that ignores the RAM, as

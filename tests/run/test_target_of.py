@@ -7,6 +7,7 @@ import pytest
 
 from compiler.errors import BadInput
 from compiler.options import Options
+from compiler.run.confined import confined
 from compiler.run.target_of import target_of
 
 
@@ -20,10 +21,13 @@ def test_the_accelerator_is_the_target_s_own() -> None:
     assert found.accelerator == "ethos-u65-256"  # type: ignore[attr-defined]
 
 
-def test_a_limit_of_ram_is_told_to_a_tool_that_can_choose() -> None:
-    told = target_of(options(target="ethos_u", max_arena_bytes=6144))
-    assert told.sram_bytes == 6144  # type: ignore[attr-defined]
-    assert target_of(options(target="cortex_m", max_arena_bytes=6144)) == target_of(options(target="cortex_m"))
+def test_a_limit_of_ram_is_told_of_compressed_files_to_a_tool_that_can_choose() -> None:
+    target = target_of(options(target="ethos_u", max_arena_bytes=6144))
+    assert target == target_of(options(target="ethos_u"))  # the original is what it is
+    assert confined(target, 9000, 6144).sram_bytes == 6144  # type: ignore[attr-defined]
+    assert confined(target, 9000, None).sram_bytes == 9000  # type: ignore[attr-defined]
+    other = target_of(options(target="cortex_m"))
+    assert confined(other, 9000, 6144) == other
 
 
 def test_the_c_of_a_network_is_called_as_asked() -> None:

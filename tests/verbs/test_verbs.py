@@ -127,17 +127,31 @@ def test_what_the_device_gets_is_verified_too(
     assert main(["compress", *flags]) == 0
     assert main(["verify", str(tmp_path / "dev.tflite")]) == 0
     out = capfd.readouterr().out
-    assert f"files for {target} are those that the run wrote" in out
+    assert f"files for {target} that lie here, " in out
     assert ("the emitted C99" if target == "c" else "Vela") in out
     (tmp_path / file).write_bytes((tmp_path / file).read_bytes() + b" ")
     assert main(["verify", str(tmp_path / "dev.tflite"), "--quiet"]) == 4
     assert f"'{file}' is not the file that the run wrote; make it anew." in capfd.readouterr().err
     (tmp_path / file).unlink()
     assert main(["verify", str(tmp_path / "dev.tflite")]) == 0
-    assert "1 others don't lie here" in capfd.readouterr().out
+    assert "1 more don't lie here" in capfd.readouterr().out
     replaced(tmp_path / "dev.report.json", '"file_bytes": ', '"file_bytes": 1')
     assert main(["verify", str(tmp_path / "dev.tflite"), "--quiet"]) == 4
     assert "the report says 1" in capfd.readouterr().err
+
+
+def test_vela_is_told_as_in_the_run(shared: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """What it makes of a DS-CNN depends on how much RAM it is told of, and of the original unless told, too."""
+    paths = ["--input_path", str(shared / "models" / "ds_cnn_kws.h5"), "--output_path", str(tmp_path / "k.tflite")]
+    flags = ["--target", "ethos_u", "--compression_factor", "0.8", "--compression_type", "tucker", "--budget", "bytes"]
+    assert main(["compress", *paths, *flags, "--keep_target_files", "--no_html", "--json"]) == 0
+    printed = json.loads(capfd.readouterr().out)
+    assert printed == json.loads((tmp_path / "k.report.json").read_text())
+    assert main(["verify", str(tmp_path / "k.tflite"), "--quiet"]) == 0
+    original = printed["on_target"]["original"]["figures"]
+    assert original["flash_bytes"] == printed["original"]["file_bytes"]
+    told = printed["on_target"]["compressed"]["figures"]["extra"]["vela_options"]
+    assert told == f"--arena-cache-size {original['arena_bytes']}"
 
 
 def test_a_run_on_other_inputs_is_not_compared(folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -56,6 +56,7 @@ class PlanModel:
         elsewhere = (local for index, local in self.locals.items() if index not in self.sites)
         self.live_elsewhere = 0 if target.streams else max(map(target.packed_arena, elsewhere), default=0)
         self.known: dict[tuple[str, str, Choice], float] = {}
+        self.thriftiest: dict[str, tuple[int, ...]] = {}  # of the run's menus, by unit
 
     def arena_bytes(self, plan: Choices) -> int:
         """RAM that the target's tool will plan for the network."""
