@@ -76,7 +76,7 @@ def match_activations(
         of_range(*span) if span and not input_range else convention if convention.bounded else None
         for convention, span in zip(found, told, strict=True)
     ]
-    gradients = _gradients(tapped, taps, classifier, [_deviation(convention) for convention in found])
+    gradients = _gradients(tapped, taps, classifier, [convention.spread for convention in found])
     classes = int(logits.outputs[0].shape[-1] or 1)
     batches = []
     for index in range(-(-n // batch)):
@@ -195,11 +195,6 @@ def _gradients(
     return gradients
 
 
-def _deviation(convention: Convention) -> float:
-    """Standard deviation of noise under a convention."""
-    return float(0.22 * np.mean(np.abs(convention.high - convention.low)))
-
-
 def _descend(
     x: list[Any],
     gradients: Callable[[], list[Any]],
@@ -213,9 +208,7 @@ def _descend(
     for step in range(1, steps + 1):
         slopes = gradients()
         for part, slope, optimizer, convention, bound in zip(x, slopes, optimizers, found, bounds, strict=True):
-            optimizer.learning_rate = (
-                STEP_SIZE * _deviation(convention) * 0.5 * (1 + np.cos(np.pi * step / (steps + 1)))
-            )
+            optimizer.learning_rate = STEP_SIZE * convention.spread * 0.5 * (1 + np.cos(np.pi * step / (steps + 1)))
             optimizer.apply([slope], [part])
             if bound is not None:
                 part.assign(tf.clip_by_value(part, bound.low, bound.high))

@@ -194,7 +194,7 @@ class Maker:
         advance: Callable[[], None],
     ) -> tuple[list[np.ndarray], float]:
         """(`x` after `steps` steps that shrink to nothing, the last mismatch)."""
-        spread = float(0.22 * np.mean(np.abs(convention.high - convention.low)))
+        spread = convention.spread
         x = list(x)
         first = [np.zeros_like(part) for part in x]
         second = [np.zeros_like(part) for part in x]

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from compiler.datafree.input_range import conventions, infer_input_range, of_range
+from compiler.datafree.input_range import Convention, conventions, infer_input_range, of_range
 from compiler.datafree.natural_noise import natural_noise
 from compiler.datafree.synthesize import batchnorm_memories, mean_divergence
 from tests.datafree.batchnorm_network import SHAPE, batchnorm_network
@@ -75,3 +75,27 @@ def test_the_usual_conventions_are_the_preprocessing_they_name() -> None:
     )
     caffe = by_name["0..255 less ImageNet's mean, BGR"](u)
     np.testing.assert_allclose(caffe, 255 * u - [103.939, 116.779, 123.68], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("mean", "std"),
+    [
+        ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),  # ImageNet
+        ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),  # CIFAR-10
+        ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),  # CIFAR-10, of one picture at a time
+        ((0.1307,) * 3, (0.3081,) * 3),  # MNIST
+    ],
+)
+def test_standardised_inputs_may_reach_as_far_as_pixels_do(mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+    convention = next(c for c in conventions([(32, 32, 3)]) if c.name == "standardised")
+    black, white = (0 - np.array(mean)) / std, (1 - np.array(mean)) / std
+    assert np.all(convention.low <= black)
+    assert np.all(convention.high >= white)
+
+
+def test_slack_widens_the_bounds_and_not_the_noise() -> None:
+    u = natural_noise(8, SHAPE, np.random.default_rng(0))
+    tight, slack = (Convention("", (4.0,), (-2.0,), slack=share) for share in (0.0, 0.25))
+    np.testing.assert_array_equal(tight(u), slack(u))
+    assert (tight.low, tight.high, slack.low, slack.high) == (-2, 2, -3, 3)
+    assert tight.spread == slack.spread == pytest.approx(0.88)
