@@ -9,7 +9,7 @@ Each network is compressed by `scripts/compress.py --target c`; its original, it
 then built for the boards, streamed and as separate calls, with SIMD and without, beside TFLite Micro's host
 interpreter. Every output is compared with LiteRT's reference kernels. Flash at equal accuracy: the size of every
 target's artefact that loses one point against the float original (four where there are only 100 unlabelled images) on
-all images, read off a curve through ten to thirty files (`benchmarks/equal_accuracy.py`).
+all images, of a law fitted to ten to thirty files (`benchmarks/equal_accuracy.py`).
 
 The networks are not part of the repository but for `digits`; those that are missing are left out with a line.
 """
@@ -31,7 +31,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.equal_accuracy import Point, at_bound  # noqa: E402
+from benchmarks.equal_accuracy import Point, files_near  # noqa: E402
 from benchmarks.kernels_tables import write_tables  # noqa: E402
 from benchmarks.suites import NETWORKS, Network, shared  # noqa: E402
 from compiler.backend.targets import TARGETS  # noqa: E402
@@ -174,8 +174,8 @@ def tflm_arena(tflite: bytes, x: np.ndarray) -> int | None:
 
 
 def at_equal_accuracy(network: Network, target: str, bound: float) -> dict[str, Any]:
-    """The size of a target's artefact that loses `bound` on all images, and the files that it was read off."""
-    row: dict[str, Any] = {"points": []}
+    """Sizes of a target's artefact and what they lose on all images, near the size that loses `bound`."""
+    row: dict[str, Any] = {"bound": bound, "points": []}
 
     def measure(share: float) -> Point | None:
         try:
@@ -187,10 +187,8 @@ def at_equal_accuracy(network: Network, target: str, bound: float) -> dict[str, 
         row.update(original_flash_bytes=report["original"]["file_bytes"], examples=report["evidence"]["examples"])
         return Point(size / row["original_flash_bytes"], loss)
 
-    share, _ = at_bound(measure, bound)
-    if share is None:
-        return row | {"error": f"no file that loses at most {100 * bound:.1f} points."}
-    return row | {"flash_bytes": round(share * row["original_flash_bytes"])}
+    files_near(measure, bound)
+    return row
 
 
 def single_kernels() -> list[dict[str, Any]]:

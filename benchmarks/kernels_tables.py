@@ -6,6 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from benchmarks.equal_accuracy import Point, Size, size_at
+
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "kernels.md"
 BEGIN, END = "<!-- figures -->\n", "<!-- end of figures -->"
 COUNTS = ("cortex-m4, portable", "cortex-m4, SIMD", "cortex-m55, portable", "cortex-m55, SIMD")
@@ -79,19 +81,21 @@ def flash_table(rows: dict[str, Any]) -> str:
     lines = [f"| network | {' | '.join(f'`{t}`' for t in targets)} | `c` against the best other |"]
     lines.append("|---" + "|---:" * (len(targets) + 1) + "|")
     for network in networks:
-        found = {t: rows.get(f"{network} {t}") for t in targets}
-        cells = [flash_cell(found[t]) for t in targets]
-        sizes = {t: row["flash_bytes"] for t, row in found.items() if row and "flash_bytes" in row}
-        others = [size for t, size in sizes.items() if t != "c"]
-        against = f"{100 * (sizes['c'] / min(others) - 1):+.0f} %" if others and "c" in sizes else "–"
-        lines.append(f"| {network} | {' | '.join([*cells, against])} |")
+        sizes = {t: flash_at_bound(rows[f"{network} {t}"]) for t in targets if f"{network} {t}" in rows}
+        cells = [flash_cell(sizes[t]) if t in sizes else "–" for t in targets]
+        others = [size.value for t, size in sizes.items() if t != "c" and size]
+        own = sizes.get("c")
+        cells.append(f"{100 * (own.value / min(others) - 1):+.0f} %" if others and own else "–")
+        lines.append(f"| {network} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
-def flash_cell(row: dict[str, Any] | None) -> str:
-    if row is None:
-        return "–"
-    return "none found" if "error" in row else f"{row['flash_bytes']:,}"
+def flash_at_bound(row: dict[str, Any]) -> Size | None:
+    return size_at([Point(*point) for point in row["points"]], row["bound"])
+
+
+def flash_cell(size: Size | None) -> str:
+    return f"{size.value:,.0f} ({size.low:,.0f} to {size.high:,.0f})" if size else "none found"
 
 
 def kernel_table(rows: list[dict[str, Any]]) -> str:
