@@ -162,9 +162,11 @@ class Attempts:
         """Raise Infeasible where the file breaks the budget or a flag's limit, and not only a wish, with what it
         measured."""
         if tried.kept > factor:
+            least = np.ceil(1e4 * tried.kept) / 1e4
+            mend = "ask for that or more" if least <= 1 else "that is more than the original: loosen the limits"
             raise Infeasible(
                 f"--compression_factor {factor:g} can't be met: the smallest file that keeps the limits keeps "
-                f"{np.ceil(1e4 * tried.kept) / 1e4:.4f}; ask for that or more, or allow more structures."
+                f"{least:.4f}; {mend}, or allow more structures."
             )
         for name, flag in FLAGS.items():
             over, asked = getattr(tried.excess or NO_ERRORS, name), getattr(self.wishes.asked, name)

@@ -90,6 +90,12 @@ def test_a_refusal_names_what_was_asked_and_what_the_file_keeps(attempts: Any) -
         found(0.2)
 
 
+def test_a_refusal_asks_for_no_more_than_there_is(attempts: Any) -> None:
+    found, _ = attempts([0.8, 0.8], Least)
+    with pytest.raises(Infeasible, match=r"keeps 1\.1000; that is more than the original: loosen the limits, or allow"):
+        found(0.3)
+
+
 def figures(kept: float) -> Any:
     return SimpleNamespace(stored_weight_bytes=1e6 * kept)
 
