@@ -80,18 +80,18 @@ def analyse(
     examples = load_examples(options, network, replayed=plan is not None)
     if examples is not None:
         refuse_chance(examples, network)
-    inputs, origin = calibration_inputs(network, options, cache, progress)
+    taught = calibration_inputs(network, options, cache, progress)
     network = lean_network(network, target, options, progress.note)
     network = replace(network, inventory=price_zeros(network.inventory, network.folded))
     if examples is not None and options.input_range is None:
-        check_span(examples.data, inputs, "--data")
+        check_span(examples.data, taught.inputs, "--data")
     if examples is not None and not examples.classifier:
         network = replace(network, classifier=False)
 
-    knowledge = cached_study(network, inputs, origin, options.seed, cache, progress)
+    knowledge = cached_study(network, taught.inputs, taught.source, options.seed, cache, progress)
 
     examples = examples or held_out_examples(knowledge.held_out, network.classifier, options.calibration_data)
-    return Session(options, target, network, knowledge, examples, cache, progress, evaluate)
+    return Session(options, target, network, knowledge, examples, cache, progress, evaluate, taught.spans)
 
 
 def finish(

@@ -15,7 +15,7 @@ from compiler.options import Options
 from compiler.pipeline import analyse
 from compiler.report.progress import Silent
 from compiler.run.cache import Cache
-from compiler.run.calibration_inputs import Effort, calibration_inputs, effort
+from compiler.run.calibration_inputs import Calibration, Effort, calibration_inputs, effort
 from compiler.types import Plan
 from tests.tiny import save_tiny
 
@@ -37,7 +37,7 @@ def no_study(monkeypatch: pytest.MonkeyPatch) -> None:
 
     inputs = np.random.default_rng(0).uniform(0, 1, (40, 8, 8, 3)).astype(np.float32)
     monkeypatch.setattr("compiler.pipeline.cached_study", study)
-    monkeypatch.setattr("compiler.pipeline.calibration_inputs", lambda *_: ((inputs,), "synthetic"))
+    monkeypatch.setattr("compiler.pipeline.calibration_inputs", lambda *_: Calibration((inputs,), "synthetic", (None,)))
 
 
 def begin(folder: Path, **given: Any) -> None:

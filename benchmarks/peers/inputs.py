@@ -21,15 +21,15 @@ from compiler.frontend.read_network import Network
 from compiler.options import Options
 from compiler.report.progress import Silent
 from compiler.run.cache import Cache
-from compiler.run.calibration_inputs import calibration_inputs
+from compiler.run.calibration_inputs import Calibration, calibration_inputs
 
 MADE = Path(__file__).resolve().parents[2] / "out" / "peers"
 COUNT = 512
 EXACT, JPEG = SHARED / "data" / "cifar10_train4000.npz", SHARED / "data" / "cifar10_jpeg_train.tar.xz"
 
 
-def inputs_of(name: str, network: Network, options: Options, data: str) -> tuple[tuple[np.ndarray, ...], str]:
-    """(one float32 array (n, …) per model input, where they come from). `data` is "synthetic" or "real"."""
+def inputs_of(name: str, network: Network, options: Options, data: str) -> Calibration:
+    """What methods may look at: `data` is "synthetic" or "real"."""
     if data == "synthetic":
         return calibration_inputs(network, options, Cache(MADE), Silent())
     path = real_images(name)
@@ -45,7 +45,7 @@ def inputs_of(name: str, network: Network, options: Options, data: str) -> tuple
         limit=COUNT,
         flag="--calibration_data",
     )
-    return replace(found, y=None).inputs(), f"{len(found)} real images"
+    return Calibration(replace(found, y=None).inputs(), f"{len(found)} real images", (None,) * len(shapes))
 
 
 def real_images(name: str) -> Path | None:

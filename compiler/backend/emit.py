@@ -13,6 +13,7 @@ from compiler.backend.shrink import shrink
 from compiler.backend.sparsify import sparsify
 from compiler.backend.store_steps import store_steps
 from compiler.backend.targets.target import Target
+from compiler.backend.widen_inputs import Span, widen_inputs
 
 
 def emit(
@@ -20,13 +21,17 @@ def emit(
     calibration: Sequence[np.ndarray],
     target: Target,
     *,
+    spans: Sequence[Span | None] = (),
     io: IO = "int8",
     blocks: Iterable[tuple[int, int]] = (),
     few_bits: bool = False,
 ) -> bytes:
-    """The int8 TFLite of `model` as `target` wants it. `calibration`: one array (n, …) per model input. `few_bits`:
-    kernels of few bits are stored as the steps that they are made of."""
+    """The int8 TFLite of `model` as `target` wants it. `calibration`: one array (n, …) per model input; `spans`: of
+    each, what the file's input has to hold beside these. `few_bits`: kernels of few bits are stored as the steps that
+    they are made of."""
     tflite = quantize(model, calibration, io=io, per_tensor_dense=target.per_tensor_dense)
+    if any(spans):
+        tflite = widen_inputs(tflite, spans)
     if few_bits:
         or_sparse = target.sparse_storage and target.is_tflite
         tflite = store_steps(tflite, in_four_bits=target.packs_four_bits, or_sparse=or_sparse)

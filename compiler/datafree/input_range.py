@@ -17,43 +17,48 @@ from compiler.datafree.natural_noise import natural_noise
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CAFFE_MEAN = (103.939, 116.779, 123.68)
-SPREAD = 0.22  # standard deviation of natural noise in 0..1
 # By what pictures are usually standardised with, they reach from -2.43 to 2.83 (ImageNet -2.12 to 2.64, CIFAR-10 -2.43
-# to 2.75 or -1.99 to 2.13, MNIST to 2.82): within ±2 alone, 7 % of a ResNet-20's pixels would be clipped in int8.
-STANDARDISED_SLACK = 0.21
+# to 2.75 or -1.99 to 2.13, MNIST to 2.82). Noise within ±2 is the better likeness of them, all the same.
+STANDARDISED_BEYOND = 0.21
 FINALISTS = 4
 BLURS = (0.0, 0.4, 0.7, 1.0)  # pixels, for pictures of 32
+
+
+Span = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Convention:
     """Inputs are `scale · u + shift` (one number a channel, or one for all) of natural noise u in 0..1.
 
-    `bounded`: 0 and 1 are the lowest and highest value that an input can have, or lie within `slack` of them, as a
-    share of the scale, where only the spread of inputs is known.
+    `bounded`: 0 and 1 are the lowest and highest value that an input can have. `beyond`: by which share of the scale
+    real inputs may reach farther than that, where only their spread is known.
     """
 
     name: str
     scale: tuple[float, ...]
     shift: tuple[float, ...]
     bounded: bool = True
-    slack: float = 0.0
+    beyond: float = 0.0
 
     def __call__(self, u: np.ndarray) -> np.ndarray:
         return (u * np.array(self.scale, np.float32) + np.array(self.shift, np.float32)).astype(np.float32)
 
     @property
     def low(self) -> np.ndarray:
-        return np.array(self.shift, np.float32) - self.slack * np.array(self.scale, np.float32)
+        return np.array(self.shift, np.float32)
 
     @property
     def high(self) -> np.ndarray:
-        return np.array(self.shift, np.float32) + (1 + self.slack) * np.array(self.scale, np.float32)
+        return np.array(self.shift, np.float32) + np.array(self.scale, np.float32)
 
     @property
-    def spread(self) -> float:
-        """Standard deviation of natural noise in these units."""
-        return SPREAD * float(np.mean(np.abs(self.scale)))
+    def span(self) -> Span | None:
+        """The lowest and the highest value that real inputs may have; None where nothing bounds them."""
+        if not self.bounded:
+            return None
+        reach = self.beyond * np.array(self.scale)
+        return float(np.min(self.low - reach)), float(np.max(self.high + reach))
 
 
 def of_range(low: float, high: float) -> Convention:
@@ -74,12 +79,12 @@ def conventions(shapes: list[tuple[int, ...]]) -> list[Convention]:
             )
         )
         usual.append(Convention("0..255 less ImageNet's mean, BGR", (255.0,) * 3, tuple(-m for m in CAFFE_MEAN)))
-    usual.append(Convention("standardised", (4.0,), (-2.0,), slack=STANDARDISED_SLACK))
+    usual.append(Convention("standardised", (4.0,), (-2.0,), beyond=STANDARDISED_BEYOND))
     is_picture = len(shape) == 3 and shape[-1] == 3
     if not is_picture:
         for spread in np.geomspace(0.01, 1000.0, 21):
             for centre in (-2.0, -1.0, 0.0, 1.0, 2.0):
-                scale = float(spread) / SPREAD
+                scale = float(spread) / 0.22  # natural noise has a standard deviation of about 0.22
                 shift = float(centre * spread) - 0.5 * scale
                 usual.append(Convention(f"{centre * spread:.3g} ± {spread:.3g}", (scale,), (shift,), bounded=False))
     return usual

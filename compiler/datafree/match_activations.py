@@ -24,7 +24,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from compiler.datafree.input_range import Convention, infer_input_range, noise_of, of_range, softnesses
+from compiler.datafree.input_range import Convention, Span, infer_input_range, noise_of, of_range, softnesses
 from compiler.datafree.natural_noise import natural_noise
 from compiler.frontend.feed import feed
 from compiler.frontend.graph import Call, calls, consumers
@@ -60,8 +60,9 @@ def match_activations(
     steps: int,
     batch: int,
     advance: Callable[[], None] = lambda: None,
-) -> tuple[tuple[np.ndarray, ...], str]:
-    """(`n` inputs, rounded up to whole batches: one float32 array per model input; how they came about).
+) -> tuple[tuple[np.ndarray, ...], str, tuple[Span | None, ...]]:
+    """(`n` inputs, rounded up to whole batches: one float32 array per model input; how they came about; of each, the
+    lowest and the highest value that it may have in use, None where that is not known).
 
     model, logits   the normal form, and its view cut before the final softmax
     input_range     of all inputs, as the user says
@@ -76,7 +77,7 @@ def match_activations(
         of_range(*span) if span and not input_range else convention if convention.bounded else None
         for convention, span in zip(found, told, strict=True)
     ]
-    gradients = _gradients(tapped, taps, classifier, [convention.spread for convention in found])
+    gradients = _gradients(tapped, taps, classifier, [_deviation(convention) for convention in found])
     classes = int(logits.outputs[0].shape[-1] or 1)
     batches = []
     for index in range(-(-n // batch)):
@@ -91,7 +92,8 @@ def match_activations(
     source += f", within the ranges that the file carries of {known}" if known else ""
     source += f"; inputs {found[0].name}"
     source += "" if input_range or None not in told else " (the likeliest; give --input_range)"
-    return joined, f"{len(joined[0])} synthetic inputs, {source}"
+    spans = tuple(bound.span if bound else None for bound in bounds)
+    return joined, f"{len(joined[0])} synthetic inputs, {source}", spans
 
 
 def activation_taps(model: keras.Model, logits: keras.Model, ranges: Mapping[str, Range]) -> list[Tap]:
@@ -195,6 +197,11 @@ def _gradients(
     return gradients
 
 
+def _deviation(convention: Convention) -> float:
+    """Standard deviation of noise under a convention."""
+    return float(0.22 * np.mean(np.abs(convention.high - convention.low)))
+
+
 def _descend(
     x: list[Any],
     gradients: Callable[[], list[Any]],
@@ -208,7 +215,9 @@ def _descend(
     for step in range(1, steps + 1):
         slopes = gradients()
         for part, slope, optimizer, convention, bound in zip(x, slopes, optimizers, found, bounds, strict=True):
-            optimizer.learning_rate = STEP_SIZE * convention.spread * 0.5 * (1 + np.cos(np.pi * step / (steps + 1)))
+            optimizer.learning_rate = (
+                STEP_SIZE * _deviation(convention) * 0.5 * (1 + np.cos(np.pi * step / (steps + 1)))
+            )
             optimizer.apply([slope], [part])
             if bound is not None:
                 part.assign(tf.clip_by_value(part, bound.low, bound.high))

@@ -21,7 +21,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from compiler.datafree.input_range import Convention, infer_input_range, of_range
+from compiler.datafree.input_range import Convention, Span, infer_input_range, of_range
 from compiler.datafree.match_activations import match_activations
 from compiler.datafree.natural_noise import natural_noise
 from compiler.frontend.feed import feed
@@ -38,11 +38,13 @@ BALANCE = 0.01  # κ: at 0.05 it kept batches from matching (mean KL 0.30 agains
 
 @dataclass(frozen=True, eq=False)
 class Synthetic:
-    """`inputs`: one float32 array (n, …) per model input; `source`: how they came about, for the report."""
+    """`inputs`: one float32 array (n, …) per model input; `source`: how they came about, for the report; `spans`: of
+    each, the lowest and the highest value that it may have in use, None where that is not known."""
 
     inputs: tuple[np.ndarray, ...]
     source: str
     mismatch: float  # mean KL (nats a channel) over the BatchNorms at the end; nan where there are none
+    spans: tuple[Span | None, ...]
 
 
 def synthesize(
@@ -64,7 +66,7 @@ def synthesize(
     `steps` are taken first, and up to `most_steps` (default: no more) until the batch matches."""
     taps, memories = batchnorm_memories(model)
     if not taps:
-        found, source = match_activations(
+        found, source, spans = match_activations(
             model,
             logits,
             n,
@@ -76,7 +78,7 @@ def synthesize(
             batch=batch,
             advance=advance,
         )
-        return Synthetic(found, source, float("nan"))
+        return Synthetic(found, source, float("nan"), spans)
     shapes = [tuple(int(s) for s in tensor.shape[1:]) for tensor in model.inputs]
     tapped = keras.Model(model.inputs, [*taps, *logits_on(model, logits)])
     make = Maker(tapped, memories, classifier)
@@ -100,7 +102,7 @@ def synthesize(
         mismatch.append(last)
     joined = tuple(np.concatenate(parts) for parts in zip(*batches, strict=True))
     final = float(np.mean(mismatch))
-    return Synthetic(joined, f"{len(joined[0])} synthetic inputs, {source}", final)
+    return Synthetic(joined, f"{len(joined[0])} synthetic inputs, {source}", final, (convention.span,) * len(joined))
 
 
 def logits_on(model: keras.Model, logits: keras.Model) -> list[Any]:
@@ -194,7 +196,7 @@ class Maker:
         advance: Callable[[], None],
     ) -> tuple[list[np.ndarray], float]:
         """(`x` after `steps` steps that shrink to nothing, the last mismatch)."""
-        spread = convention.spread
+        spread = float(0.22 * np.mean(np.abs(convention.high - convention.low)))
         x = list(x)
         first = [np.zeros_like(part) for part in x]
         second = [np.zeros_like(part) for part in x]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from compiler.datafree.input_range import Span
 from compiler.datafree.synthesize import synthesize
 from compiler.evidence.load_data import load_data
 from compiler.frontend.inventory import inventory
@@ -45,10 +46,18 @@ def effort(macs: int, input_values: int) -> Effort:
     return Effort(count, batch, steps, most_steps)
 
 
-def calibration_inputs(
-    network: Network, options: Options, cache: Cache, progress: Progress
-) -> tuple[tuple[np.ndarray, ...], str]:
-    """(one float32 array (n, …) per model input, where they come from)."""
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """One float32 array (n, …) per model input, where they come from, and, of each, the lowest and the highest value
+    that it may have in use (None: nothing is known but `inputs`)."""
+
+    inputs: tuple[np.ndarray, ...]
+    source: str
+    spans: tuple[Span | None, ...]
+
+
+def calibration_inputs(network: Network, options: Options, cache: Cache, progress: Progress) -> Calibration:
+    """The user's, or synthetic ones, made or from the cache."""
     if options.calibration_data is not None:
         return users_inputs(network, options)
     seed, input_range = options.seed, options.input_range
@@ -60,7 +69,8 @@ def calibration_inputs(
     stored = cache.get(key)
     if stored is not None:
         with np.load(io.BytesIO(stored)) as entry:
-            return tuple(entry[f"x{i}"] for i in range(len(network.input_shapes))), str(entry["source"])
+            inputs = tuple(entry[f"x{i}"] for i in range(len(network.input_shapes)))
+            return Calibration(inputs, str(entry["source"]), tuple(map(span_of, entry["spans"])))
     progress.stage("Synthesising inputs", total=plan.most_steps * -(-plan.count // plan.batch))
     made = synthesize(
         network.normal,
@@ -76,12 +86,18 @@ def calibration_inputs(
         advance=progress.advance,
     )
     buffer = io.BytesIO()
-    np.savez(buffer, source=np.array(made.source), **{f"x{i}": x for i, x in enumerate(made.inputs)})
+    spans = np.array([span or (np.nan, np.nan) for span in made.spans])
+    np.savez(buffer, source=np.array(made.source), spans=spans, **{f"x{i}": x for i, x in enumerate(made.inputs)})
     cache.put(key, buffer.getvalue())
-    return made.inputs, made.source
+    return Calibration(made.inputs, made.source, made.spans)
 
 
-def users_inputs(network: Network, options: Options) -> tuple[tuple[np.ndarray, ...], str]:
+def span_of(stored: np.ndarray) -> Span | None:
+    low, high = map(float, stored)
+    return None if np.isnan(low) else (low, high)
+
+
+def users_inputs(network: Network, options: Options) -> Calibration:
     """At most MOST of the inputs that `--calibration_data` names; labels are not looked at."""
     assert options.calibration_data is not None
     shapes = network.input_shapes
@@ -95,4 +111,4 @@ def users_inputs(network: Network, options: Options) -> tuple[tuple[np.ndarray, 
         limit=MOST,
         flag="--calibration_data",
     )
-    return data.inputs(), f"{len(data)} inputs of {data.name}"
+    return Calibration(data.inputs(), f"{len(data)} inputs of {data.name}", (options.input_range,) * len(shapes))

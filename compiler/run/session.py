@@ -14,6 +14,7 @@ from compiler.backend.emit import emit
 from compiler.backend.stored_bytes import leaves_out_biases, macs
 from compiler.backend.targets.target import Target
 from compiler.backend.verify import run
+from compiler.backend.widen_inputs import Span
 from compiler.datafree.study import Study
 from compiler.evidence.evaluate import Evaluate, compare_scores, scores_of
 from compiler.frontend.feed import feed
@@ -65,6 +66,7 @@ class Session:
     cache: Cache
     progress: Progress
     evaluate: Evaluate | None = None  # a score of the user's own, in the place of `examples`
+    spans: tuple[Span | None, ...] = ()  # of each input, what files have to hold beside the inputs of `knowledge`
 
     @cached_property
     def original(self) -> Emitted:
@@ -139,7 +141,7 @@ class Session:
         target = target or self.confined
         calibration = (*zip(self.knowledge.inputs, self.knowledge.held_out, strict=True),)
         joined = [np.concatenate(parts) for parts in calibration]
-        tflite = emit(model, joined, target, io=self.options.io, blocks=blocks, few_bits=few_bits)  # type: ignore[arg-type]
+        tflite = emit(model, joined, target, spans=self.spans, io=self.options.io, blocks=blocks, few_bits=few_bits)  # type: ignore[arg-type]
         return self.stored(tflite, model, target)
 
     @staticmethod

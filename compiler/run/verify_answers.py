@@ -36,8 +36,8 @@ def verify_answers(
     network = read_network(source, model_name=model_name, input_shape=None, exclude=options.exclude)
     if network.hash != report.provenance.model_hash:
         raise CheckFailed(f"the file was made from another network than '{source}'; give that one with --input_path.")
-    inputs, origin = calibration_inputs(network, options, Cache(), progress)
-    teaching, held_out = divided(inputs)
+    taught = calibration_inputs(network, options, Cache(), progress)
+    teaching, held_out = divided(taught.inputs)
     if Study(teaching, held_out, "", {}, {}, {}).calibration_hash != report.provenance.calibration_hash:
         return (
             "its answers can't be compared: the run was calibrated on other inputs "
@@ -55,5 +55,5 @@ def verify_answers(
             f"on inputs held out of its calibration the file has a {seen.metric} of {100 * seen.loss:.2f} %, the "
             f"report says {100 * said.loss:.2f} %; was it made on another machine?"
         )
-    held = f"{seen.examples} inputs held out of its calibration ({origin})"
+    held = f"{seen.examples} inputs held out of its calibration ({taught.source})"
     return f"{seen.metric} with the network on {held}: {100 * seen.loss:.2f} %"

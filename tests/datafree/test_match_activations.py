@@ -40,7 +40,7 @@ def trained(units: str, seed: int = 3) -> keras.Model:
 
 def made_for(model: keras.Model, **given: object) -> tuple[np.ndarray, str]:
     arguments = {"seed": 0, "classifier": True, "input_range": None, "quantized": None, "steps": 12, "batch": 32}
-    [x], source = match_activations(model, model, 32, **(arguments | given))  # type: ignore[arg-type]
+    [x], source, _ = match_activations(model, model, 32, **(arguments | given))  # type: ignore[arg-type]
     return x, source
 
 
@@ -138,7 +138,7 @@ def test_several_inputs_have_each_their_own_range() -> None:
     left, right = keras.Input((8, 8, 3), name="left"), keras.Input((8, 8, 3), name="right")
     h = layers.Conv2D(4, 3, name="conv")(layers.Concatenate()([left, right]))
     model = randomize(keras.Model([left, right], layers.Dense(2, name="out")(layers.Flatten()(h))))
-    (a, b), _ = match_activations(
+    (a, b), _, spans = match_activations(
         model,
         model,
         8,
@@ -151,6 +151,7 @@ def test_several_inputs_have_each_their_own_range() -> None:
     )
     assert 0 <= a.min() < a.max() <= 1
     assert -50 <= b.min() < -10 < 10 < b.max() <= 50
+    assert spans == ((0.0, 1.0), (-50.0, 50.0))
 
 
 NORMAL = np.random.default_rng(0).normal(size=(4000, 3)).astype(np.float32)

@@ -113,6 +113,7 @@ def test_without_batchnorm_falls_back_and_says_so() -> None:
     assert np.isnan(made.mismatch)
     given = synthesize(model, model, 32, seed=0, classifier=True, input_range=(0, 255), steps=2, batch=32)
     assert given.source.endswith("inputs 0..255")
+    assert given.spans == ((0, 255),)
     assert given.inputs[0].max() > 100
 
 
@@ -123,6 +124,7 @@ def test_a_network_of_two_inputs() -> None:
     model = randomize(keras.Model([left, right], layers.Dense(3, name="out")(h)))
     made = synthesize(model, model, 8, seed=0, classifier=False, input_range=(0, 1), steps=3, batch=8)
     assert [x.shape for x in made.inputs] == [(8, 8, 8, 3), (8, 6)]
+    assert made.spans == ((0, 1), (0, 1))
     assert all(np.isfinite(x).all() for x in made.inputs)
 
 

@@ -11,8 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from compiler.datafree.synthesize import Synthetic
 from compiler.errors import BadInput
 from compiler.options import Options
+from compiler.report.progress import Silent
+from compiler.run.cache import Cache
 from compiler.run.calibration_inputs import (
     LEAST,
     LEAST_BATCH,
@@ -20,6 +23,7 @@ from compiler.run.calibration_inputs import (
     MOST_STEPS,
     PATIENT_STEPS,
     WORK,
+    calibration_inputs,
     effort,
     users_inputs,
 )
@@ -59,5 +63,29 @@ def test_inputs_of_ones_own_keep_to_the_range_that_is_asked(tmp_path: Path) -> N
     asked = Options(**paths, calibration_data=str(tmp_path / "cal.npz"), input_range=(0.0, 1.0))
     with pytest.raises(BadInput, match=r"^--calibration_data cal\.npz feeds the network values .* about 0 to 1; set"):
         users_inputs(network, asked)
-    (found,), _ = users_inputs(network, replace(asked, input_scale=255.0))
-    assert len(found) == 6
+    found = users_inputs(network, replace(asked, input_scale=255.0))
+    assert [len(x) for x in found.inputs] == [6]
+    assert found.spans == ((0.0, 1.0),)
+    assert users_inputs(network, replace(asked, input_scale=255.0, input_range=None)).spans == (None,)
+
+
+def test_what_is_known_of_inputs_is_kept_beside_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Synthetic((np.zeros((2, 3), np.float32), np.ones((2, 4), np.float32)), "noise", 0.0, ((-2.5, 2.75), None))
+    asked = iter([made])
+    monkeypatch.setattr("compiler.run.calibration_inputs.synthesize", lambda *_, **__: next(asked))
+    monkeypatch.setattr("compiler.run.calibration_inputs.inventory", lambda _: SimpleNamespace(sites=()))
+    network: Any = SimpleNamespace(
+        input_shapes=((3,), (4,)),
+        classifier=True,
+        hash="00",
+        quantized=None,
+        whole=None,
+        normal=None,
+        normal_logits=None,
+    )
+    options = Options(input_path=Path("net.keras"), output_path=Path("net.tflite"))
+    for _ in range(2):  # made, then read
+        found = calibration_inputs(network, options, Cache(tmp_path), Silent())
+        assert (found.source, found.spans) == (made.source, made.spans)
+        for x, y in zip(found.inputs, made.inputs, strict=True):
+            np.testing.assert_array_equal(x, y)
