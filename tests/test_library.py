@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 
 import compiler
+from compiler.backend.widen_inputs import range_of
 from compiler.cli import main
 from compiler.run.plan_json import read_plan
+from compiler.tflite import flatbuffer
 from tests.tiny import run, save_tiny
 from tests.tools import XMOS
 
@@ -52,6 +54,16 @@ def test_importing_it_is_light() -> None:
     with pytest.raises(AttributeError, match="no attribute 'compres'"):
         compiler.compres  # type: ignore[attr-defined] # noqa: B018
     assert "analyze" in dir(compiler)
+
+
+def test_the_files_hold_what_the_network_is_fed(model: keras.Model, folder: Path) -> None:
+    """And not only what they were calibrated on."""
+    shape = model.input_shape[1:]
+    np.savez(folder / "dark.npz", x=np.random.default_rng(0).uniform(0, 1, (40, *shape)).astype(np.float32))
+    given = {"calibration_data": folder / "dark.npz", "input_range": (-1.0, 4.0)}
+    session = compiler.analyze(model, **given, **OPTIONS).session
+    graph = flatbuffer.subgraph(flatbuffer.read(session.original.tflite))
+    assert range_of(graph.tensors[int(graph.inputs[0])]) == pytest.approx((-1, 4), abs=0.02)
 
 
 def test_layers_say_what_can_be_compressed(analysis: compiler.Analysis) -> None:
