@@ -29,7 +29,7 @@ CALIBRATION = np.concatenate([X, X / 2])
 def convolutional() -> keras.Model:
     """The input is padded, which moves its values, read by two convolutions, and added to one of them."""
     inputs = keras.Input(SHAPE)
-    padded = layers.ZeroPadding2D(1, name="pad")(inputs)
+    padded = layers.ZeroPadding2D(((0, 2), (0, 2)), name="pad")(inputs)
     a = layers.Conv2D(3, 3, name="a")(padded)
     b = layers.DepthwiseConv2D(3, padding="same", name="b")(inputs)
     h = layers.Add(name="sum")([layers.Add(name="inner")([a, b]), inputs])
