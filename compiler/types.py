@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 SCHEMA_VERSION = 2
 INT8_BITS = 8
 
+Span = tuple[float, float]  # the lowest and the highest value
+
 
 @dataclass(frozen=True, slots=True)
 class ConvSite:

@@ -13,7 +13,8 @@ from compiler.backend.shrink import shrink
 from compiler.backend.sparsify import sparsify
 from compiler.backend.store_steps import store_steps
 from compiler.backend.targets.target import Target
-from compiler.backend.widen_inputs import Span, widen_inputs
+from compiler.backend.widen_inputs import widen_inputs
+from compiler.types import Span
 
 
 def emit(

@@ -19,8 +19,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from compiler.tflite import flatbuffer
-
-Span = tuple[float, float]
+from compiler.types import Span
 
 MOVING = (  # operators whose output has its input's scale and zero point
     "PAD", "MIRROR_PAD", "RESHAPE", "SQUEEZE", "EXPAND_DIMS", "TRANSPOSE", "GATHER", "SLICE", "STRIDED_SLICE",

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from compiler.datafree.natural_noise import natural_noise
+from compiler.types import Span
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CAFFE_MEAN = (103.939, 116.779, 123.68)
@@ -22,9 +23,6 @@ CAFFE_MEAN = (103.939, 116.779, 123.68)
 STANDARDISED_BEYOND = 0.21
 FINALISTS = 4
 BLURS = (0.0, 0.4, 0.7, 1.0)  # pixels, for pictures of 32
-
-
-Span = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)

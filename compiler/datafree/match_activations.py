@@ -24,11 +24,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from compiler.datafree.input_range import Convention, Span, infer_input_range, noise_of, of_range, softnesses
+from compiler.datafree.input_range import Convention, infer_input_range, noise_of, of_range, softnesses
 from compiler.datafree.natural_noise import natural_noise
 from compiler.frontend.feed import feed
 from compiler.frontend.graph import Call, calls, consumers
 from compiler.frontend.import_tflite import Quantized, Range
+from compiler.types import Span
 
 MEAN, SPREAD, SCALE, EXTREME = 0.5, 0.4, 1.0, 0.3  # a, b, d, e
 STEP_SIZE = 0.12  # of the inputs' standard deviation, annealed to zero

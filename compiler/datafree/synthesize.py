@@ -21,12 +21,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from compiler.datafree.input_range import Convention, Span, infer_input_range, of_range
+from compiler.datafree.input_range import Convention, infer_input_range, of_range
 from compiler.datafree.match_activations import match_activations
 from compiler.datafree.natural_noise import natural_noise
 from compiler.frontend.feed import feed
 from compiler.frontend.graph import calls
 from compiler.frontend.import_tflite import Quantized
+from compiler.types import Span
 
 BATCH = 128
 STEPS = 60

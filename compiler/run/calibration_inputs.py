@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from compiler.datafree.input_range import Span
 from compiler.datafree.synthesize import synthesize
 from compiler.evidence.load_data import load_data
 from compiler.frontend.inventory import inventory
@@ -15,6 +14,7 @@ from compiler.frontend.read_network import Network
 from compiler.options import Options
 from compiler.report.progress import Progress
 from compiler.run.cache import Cache, key_of
+from compiler.types import Span
 
 # Work that synthesis may cost, in multiply-accumulates of forward passes: half a minute on two cores.
 WORK = 1.0e12

@@ -14,7 +14,6 @@ from compiler.backend.emit import emit
 from compiler.backend.stored_bytes import leaves_out_biases, macs
 from compiler.backend.targets.target import Target
 from compiler.backend.verify import run
-from compiler.backend.widen_inputs import Span
 from compiler.datafree.study import Study
 from compiler.evidence.evaluate import Evaluate, compare_scores, scores_of
 from compiler.frontend.feed import feed
@@ -31,7 +30,7 @@ from compiler.surgery.finetune import Finetune, finetune
 from compiler.surgery.realise import Gates, Realised, realise
 from compiler.surgery.round_kernels import few_bit_layers, round_kernels
 from compiler.surgery.split_convs import split_convs
-from compiler.types import Choice, Inventory
+from compiler.types import Choice, Inventory, Span
 
 
 @dataclass(frozen=True, eq=False)
